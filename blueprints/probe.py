@@ -6,7 +6,7 @@ To everybody else these addresses do not exist. Nothing is stored.
 import time
 from collections.abc import Iterator
 
-from flask import Blueprint, Response, abort, jsonify, request
+from flask import Blueprint, Response, abort, jsonify, make_response, request
 
 from blueprints.client_address import Callers
 from services.operations.doctor.passage import FILM, STREAM_END
@@ -28,7 +28,11 @@ def blueprint(key: ProbeKey, callers: Callers) -> Blueprint:
 
     @routes.before_request
     def admit() -> None:
-        if not is_probe(key):
+        offered = request.headers.get(HEADER, "")
+        age = key.age(offered)
+        if age is not None and not key.is_valid(offered):  # the clock of the doctor's machine
+            abort(make_response({"proof": key.answer(offered), "age": int(age)}, 404))
+        if age is None:
             abort(404)
 
     @routes.get("")

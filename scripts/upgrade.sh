@@ -7,7 +7,7 @@
 # BACKUPS is the folder of the copies; without it they are beside the storage folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-STATE=.upgraded-from # commit, branch and copy of before the last upgrade
+STATE=.upgraded-from # commit and copy of before the last upgrade
 
 fail() {
   echo "$*" >&2
@@ -26,36 +26,45 @@ as_owner() { # root may not make files in the storage folder of another user
   if [ "$(id -u)" = 0 ] && [ "$owner" != root ]; then runuser -u "$owner" -- "$@"; else "$@"; fi
 }
 is_service() { [ -d /run/systemd/system ] && systemctl is-active --quiet textbridge; }
-is_serving() { # the lock of a running server is taken
-  ! as_owner .venv/bin/python - "$storage/server.lock" <<'PYTHON'
-import sys
-from filelock import FileLock, Timeout
-try:
-    FileLock(sys.argv[1], timeout=0).acquire()
-except Timeout:
-    sys.exit(1)
-PYTHON
-}
+is_serving() { as_owner .venv/bin/python scripts/is_serving.py "$storage"; }
 install_version() { "${MAKE:-make}" --silent install; }
+
+require_unchanged() {
+  [ -z "$(git status --porcelain --untracked-files=no)" ] || fail "Files of Textbridge were changed here: git status. Put your changes away first: git stash"
+}
+here=$(git symbolic-ref --short --quiet HEAD || git rev-parse HEAD) # the branch, or the commit of a tag
 
 if [ "${1:-}" = --back ]; then
   [ -r "$STATE" ] || fail "There was no upgrade by make upgrade that could be taken back."
-  read -r commit branch copy <"$STATE"
+  read -r commit copy <"$STATE"
   [ -d "$copy" ] || fail "The copy $copy is not there any more. Restore another one: docs/backup.md"
   [ -z "$(variable DATABASE_URL)" ] || fail "With PostgreSQL put the database back by hand: docs/backup.md, Restore."
+  require_unchanged
   served=
   if is_service; then
     served=yes
     systemctl stop textbridge
-  elif is_serving; then
+  fi
+  if is_serving; then
     fail "The server runs. Stop it first (Ctrl-C where make run was typed)."
   fi
   newer=$storage.newer-$(date +%Y%m%d-%H%M%S)
+  undo() {
+    trap - EXIT
+    if [ -d "$newer" ]; then
+      rm -rf "$storage"
+      mv "$newer" "$storage"
+    fi
+    git checkout --quiet "$here" && install_version || true
+    fail "The downgrade failed, see above. Program and messages are as they were, and the server is stopped. Start it: ${served:+systemctl start textbridge}${served:-make run}"
+  }
+  trap undo EXIT
   git checkout --quiet "$commit"
   install_version
   mv "$storage" "$newer"
   install -d -m 700 -o "$owner" "$storage"
   as_owner .venv/bin/flask restore --yes "$copy"
+  trap - EXIT
   rm "$STATE"
   [ -z "$served" ] || systemctl start textbridge
   echo "Back at $(as_owner .venv/bin/flask version | head -n 1), with the messages of $copy."
@@ -64,32 +73,52 @@ if [ "${1:-}" = --back ]; then
   exit
 fi
 
-[ -z "$(git status --porcelain --untracked-files=no)" ] || fail "Files of Textbridge were changed here: git status. Put your changes away first: git stash"
+require_unchanged
 commit=$(git rev-parse HEAD)
-branch=$(git symbolic-ref --short --quiet HEAD || git rev-parse --abbrev-ref origin/HEAD | sed 's|^origin/||')
+git fetch --quiet --tags origin || fail "The new version cannot be fetched, see above. Nothing was changed."
+if [ -n "${1:-}" ]; then
+  target=$(git rev-parse --verify --quiet "$1^{commit}" || git rev-parse --verify --quiet "origin/$1^{commit}") ||
+    fail "There is no version $1 (git tag --list). Nothing was changed."
+elif [ "$here" = "$commit" ]; then
+  target=$(git rev-parse origin/HEAD)
+else
+  target=$(git rev-parse "origin/$here") || fail "The branch $here is not at origin. Name the version: make upgrade TO=v0.3.0"
+  git merge-base --is-ancestor "$target" HEAD && target=$commit
+  git merge-base --is-ancestor HEAD "$target" ||
+    fail "The branch $here has commits that origin does not have. Name the version: make upgrade TO=v0.3.0. Nothing was changed."
+fi
+if [ "$target" = "$commit" ]; then
+  echo "This is that version already, or the newest one."
+  exit
+fi
 install -d -m 700 -o "$owner" "$backups" || fail "Name another folder for the copy: make upgrade BACKUPS=/path"
 as_owner .venv/bin/flask backup "$backups"
 copy=$(ls -d "$backups"/textbridge-* | tail -n 1)
 
-git fetch --quiet --tags origin || fail "The new version cannot be fetched, see above. Nothing was changed."
-if [ -n "${1:-}" ]; then
-  git checkout --quiet "$1" || fail "There is no version $1 (git tag --list). Nothing was changed."
-else
-  git checkout --quiet "$branch"
-  git merge --quiet --ff-only "origin/$branch"
-fi
-if [ "$(git rev-parse HEAD)" = "$commit" ]; then
-  echo "This is the newest version already."
-  exit
-fi
-# The old processes serve meanwhile. This one reads .env and brings the database up to date.
-if ! install_version || ! as_owner .venv/bin/flask version; then
-  git checkout --quiet "$commit"
-  [ -z "$branch" ] || git checkout --quiet -B "$branch" "$commit"
+switch_version() {
+  if [ -n "${1:-}" ]; then
+    git checkout --quiet "$1"
+  elif [ "$here" = "$commit" ]; then
+    git checkout --quiet --detach "$target"
+  else
+    git merge --quiet --ff-only "$target"
+  fi
+}
+# The old processes serve meanwhile. The imports are tried before anything is written; then
+# flask version reads .env and brings the database up to date.
+echo "$commit $copy" >"$STATE.new"
+if ! { switch_version "${1:-}" && install_version && as_owner .venv/bin/python -c "import app" && as_owner .venv/bin/flask version; }; then
+  git checkout --quiet --force "$here"
+  [ "$here" = "$commit" ] || git reset --quiet --hard "$commit"
   install_version || true
-  fail "The new version does not start, see above. The old one is back, and nothing else was changed."
+  if as_owner .venv/bin/flask version >/dev/null 2>&1; then
+    rm "$STATE.new"
+    fail "The new version does not start, see above. The old one is back, and nothing else was changed."
+  fi
+  mv "$STATE.new" "$STATE"
+  fail "The new version does not start, see above. Its program is gone, but the database was brought up to date, and the old one cannot use it. The copy puts both back: make downgrade"
 fi
-echo "$commit $branch $copy" >"$STATE"
+mv "$STATE.new" "$STATE"
 as_owner .venv/bin/flask config check | grep '^To fix' || true
 if is_service; then
   systemctl restart textbridge

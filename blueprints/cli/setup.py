@@ -3,6 +3,7 @@
 Nothing is written before the last question is answered.
 """
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from services.operations.server_process import reload_server, running_pid
 NO_FILE = (
     "There is no {file} to write to. After `make install` there is one. In a container the engine "
     "reads .env: write it where the container is started, see docs/install.md."
+)
+
+NO_TERMINAL = (
+    "There is no terminal to ask in (docker and ssh give one with -t). For scripts: --yes with the "
+    f"other options, see `{flask_command('setup --help')}`. Nothing was changed."
 )
 
 
@@ -51,6 +57,8 @@ def setup(
     file = Path(env["ENV_FILE"]) if env.get("ENV_FILE") else None
     if file is None or not file.is_file():
         raise click.ClickException(NO_FILE.format(file=file or ".env"))
+    if not yes and not sys.stdin.isatty():
+        raise click.ClickException(NO_TERMINAL)
     questions = Questions(env, asks=not yes, is_checking=not unchecked)
     try:
         plan = questions.ask(address, carrier, number, extension)
@@ -130,7 +138,11 @@ def _print_next(plan: Plan) -> None:
             click.echo("  The server runs and reads the new settings now.")
         except RequestRefused as error:
             click.echo(f"  {error.reason}")
-    if plan.later:
+    if plan.unconfirmed:
+        names = " and ".join(plan.unconfirmed)
+        click.echo(f"  Not confirmed by {provider.title} yet: {escaped(names)}. No text is sent or")
+        click.echo("  received if they are wrong: check them before anything else.")
+    if plan.later or plan.unconfirmed:
         click.echo(f"  Check the carrier again:   {flask_command('carriers check')}")
     click.echo(f"  Pair the phone app:        {flask_command(f'devices pair {plan.extension}')}")
     click.echo(f"  Then text {plan.number} from your own phone. If it does not arrive:")

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import click
 
+from blueprints.cli import setup_answers
+from blueprints.cli.setup_answers import public_address
+from blueprints.cli.setup_check import CarrierCheck
 from blueprints.cli.terminal import escaped
 from services.config import variables
-from services.config.parsers import is_placeholder, url
+from services.config.parsers import is_placeholder
 from services.config.variables import Variable
-from services.core.commands import flask_command
-from services.core.errors import ConfigError, NumberError, SendError, StorageUnwell
-from services.core.ip_addresses import parse_address
+from services.core.errors import ConfigError, NumberError, StorageUnwell
 from services.core.messages import Finding
 from services.core.phone_numbers import e164
 from services.gateway import Gateway, load_environment
-from services.message_settings.fields import extension as one_extension
 from services.providers import NAMES, PROVIDERS
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
@@ -30,7 +30,7 @@ class Plan:
     """What the questions have found: what to write, and what is left to do at the carrier.
 
     ``values`` are variables of ``.env``; ``later`` are findings that pasting the webhook's address
-    settles.
+    settles; ``unconfirmed`` names the answers that the carrier has not confirmed.
     """
 
     values: Mapping[str, str]
@@ -42,6 +42,7 @@ class Plan:
     later: tuple[Finding, ...]
     gateway: Gateway
     is_checked: bool
+    unconfirmed: tuple[str, ...]
 
 
 class Questions:
@@ -51,6 +52,8 @@ class Questions:
         self._env = env
         self._asks = asks
         self._is_checking = is_checking
+        self._carrier_check = CarrierCheck(asks=asks, is_checking=is_checking)
+        self._given: dict[str, str | None] = {}
 
     def ask(
         self, address: str | None, carrier: str | None, number: str | None, extension: str | None
@@ -61,16 +64,19 @@ class Questions:
         answer that cannot be used, and ``click.Abort`` at Ctrl-C.
         """
         self._require_usable()
+        self._given = {"--carrier": carrier, "--number": number, "--extension": extension}
         if self._asks:
             click.echo("Five questions; nothing is written before the end. Ctrl-C stops.\n")
         values = {"APP_ENV": "production"}
-        values["APP_URL"] = self._value(
-            "1. Public address of this server, such as https://sms.example.com",
-            "--address",
-            self._current("APP_URL"),
-            public_address,
-            address,
-        ).rstrip("/")
+        values["APP_URL"] = public_address(
+            self._value(
+                "1. Public address of this server, such as https://sms.example.com",
+                "--address",
+                self._current("APP_URL"),
+                public_address,
+                address,
+            )
+        )
         if self._is_behind_proxy_here():
             values["TRUSTED_PROXIES"] = "127.0.0.1"
         kind = self._carrier(carrier)
@@ -102,7 +108,7 @@ class Questions:
             "5. Extension of the PBX that gets its texts, such as 201",
             "--extension",
             before[0] if before else "",
-            one_extension,
+            setup_answers.extension,
             extension,
         )
         secrets = (v.name for v in variables.variables(kind.Settings, kind.prefix()) if v.secret)
@@ -116,6 +122,7 @@ class Questions:
             tuple(later),
             gateway,
             self._is_checking,
+            tuple(self._carrier_check.unconfirmed),
         )
 
     def _require_usable(self) -> None:
@@ -147,16 +154,13 @@ class Questions:
         return host in LOOPBACK and not self._current("TRUSTED_PROXIES")
 
     def _carrier(self, given: str | None) -> type[Provider]:
-        on = [
-            each.name
-            for each in CARRIERS
-            if variables.is_on(each.Settings, each.prefix(), self._env)
-        ]
+        on = self._carriers_on()
         names = ", ".join(each.name for each in CARRIERS)
 
         def parse(written: str) -> None:
             if self._named(written) is None:
-                raise ValueError(f"it must be one of {names}, or its position from 1 on.")
+                more = ", or its number in the list" if self._asks else ""
+                raise ValueError(f"it must be one of {names}{more}.")
 
         if self._asks and given is None:
             for position, each in enumerate(CARRIERS, start=1):
@@ -185,7 +189,7 @@ class Questions:
             if lacking:
                 names = ", ".join(lacking)
                 raise click.UsageError(f"Set {names} in the environment of this command.")
-        elif self._asks:
+        else:
             click.echo(f"3. Credentials of {kind.title} (secrets are not shown)")
         while True:
             for each in needed:
@@ -195,21 +199,17 @@ class Questions:
             section = environment.carriers[kind.name]
             swapped = [Finding(False, str(one)) for one in section.warnings(time.time())]
             gateway = Gateway(environment)
-            findings = swapped or self._asked(gateway.providers[kind.name], [])
-            _print_findings(findings)
-            if all(one.ok for one in findings):
-                return gateway
             try:
-                again = self._is_again("these credentials")
+                _, is_taken = self._carrier_check.check(gateway.providers[kind.name], [], swapped)
             except BaseException:
                 gateway.close()
                 raise
-            if not again:
+            if is_taken:
                 return gateway
             gateway.close()
 
     def _credential(self, variable: Variable, current: str) -> str:
-        question = f"   {variable.name}: {variable.doc}"
+        question = f"   {variable.name}: {variable.doc.rstrip('.')}"
         return self._value(
             question, variable.name, current, variable.parse, None, is_secret=variable.secret
         )
@@ -240,33 +240,10 @@ class Questions:
                 given,
             )
             number = e164(written, country)
-            findings = self._asked(provider, [number])
-            later = [one for one in findings if not one.ok and _is_about_webhook(provider, one)]
-            now = [one for one in findings if one not in later]
-            _print_findings(now)
-            if all(one.ok for one in now) or not self._is_again("this number"):
+            later, is_taken = self._carrier_check.check(provider, [number])
+            if is_taken:
                 return number, later
             given = None
-
-    def _asked(self, provider: Provider, numbers: list[str]) -> list[Finding]:
-        """What the carrier says; nothing where it is not to be asked."""
-        if not self._is_checking:
-            return []
-        click.echo(f"   … asking {provider.title}")
-        try:
-            return list(provider.check(numbers))
-        except SendError as error:
-            return [Finding(False, error.reason)]
-
-    def _is_again(self, what: str) -> bool:
-        """Whether to ask again for what the carrier finds wrong; raises where nobody can say."""
-        if not self._asks:
-            reason = f"The carrier does not take {what}, see above. Nothing was changed. "
-            raise click.ClickException(reason + "With --unchecked it is not asked.")
-        answer = click.prompt(
-            f"   [a] ask again, [k] keep {what} all the same", default="a", show_default=True
-        )
-        return not str(answer).strip().lower().startswith("k")
 
     def _value(
         self,
@@ -284,19 +261,44 @@ class Questions:
             if written is None:
                 written = self._typed(question, current, is_secret) if self._asks else current
             written = written.strip()
+            is_typed = self._asks and given is None
+            if not written:
+                if not is_typed:
+                    raise click.ClickException(self._missing(name))
+                click.echo("   An answer is needed.")
+                continue
             try:
-                if not written:
-                    raise ValueError("it is missing.")
                 parse(written)
             except ValueError as error:
-                shown = "" if is_secret or not written else f" “{escaped(written[:60])}”"
-                reason = f"{name}{shown} cannot be used: {error}"
-                if not self._asks or given is not None:
-                    raise click.ClickException(reason) from None
-                click.echo(f"   {escaped(reason)}")
-                current = current if current != written else ""
+                shown = "" if is_secret else f"“{escaped(written[:60])}”"
+                if is_typed:
+                    click.echo(f"   {shown or 'This'} cannot be used: {escaped(str(error))}")
+                    current = current if current != written else ""
+                else:
+                    reason = f"{name} {shown}".rstrip() + f" cannot be used: {error}"
+                    raise click.ClickException(escaped(reason)) from None
             else:
                 return written
+
+    def _missing(self, name: str) -> str:
+        """Which options a script lacks, from this one on.
+
+        Those after the carrier may have a value in Message Settings; without a carrier in
+        ``.env`` none can.
+        """
+        lacking = [name]
+        if not self._carriers_on():
+            lacking += [each for each, given in self._given.items() if not given]
+        names = ", ".join(dict.fromkeys(lacking))
+        return f"--yes asks nothing, and these are missing: {names}. Nothing was changed."
+
+    def _carriers_on(self) -> list[str]:
+        """The carriers whose variables are set."""
+        return [
+            each.name
+            for each in CARRIERS
+            if variables.is_on(each.Settings, each.prefix(), self._env)
+        ]
 
     @staticmethod
     def _typed(question: str, current: str, is_secret: bool) -> str:
@@ -305,29 +307,3 @@ class Questions:
         return str(
             click.prompt(question + hint, default=current, show_default=False, hide_input=is_secret)
         )
-
-
-def public_address(written: str) -> str:
-    """An https address that carriers can reach. Raises ``ValueError``."""
-    address = url(written)
-    host = address.partition("://")[2].partition("/")[0].partition(":")[0]
-    if not address.startswith("https://"):
-        raise ValueError("carriers and phones need https, such as https://sms.example.com.")
-    if host == "localhost" or "." not in host or _is_private(host):
-        raise ValueError("carriers cannot reach it. Write the public name of this server.")
-    return address
-
-
-def _is_private(host: str) -> bool:
-    address = parse_address(host)
-    return address is not None and not address.is_global
-
-
-def _is_about_webhook(provider: Provider, finding: Finding) -> bool:
-    """Whether pasting the webhook's address settles a finding."""
-    return any(sign in finding.text for sign in (provider.webhook_url, flask_command("webhooks")))
-
-
-def _print_findings(findings: list[Finding]) -> None:
-    for finding in findings:
-        click.echo(f"   {'ok ' if finding.ok else 'FIX'} {escaped(finding.text)}")

@@ -80,9 +80,10 @@ def one_of(*words: str) -> Parse:
 
 
 def language(value: str) -> str:
-    """One of the languages of mails, also in other letters or without its country."""
+    """One of the languages of mails, also in other letters, or with another country or none."""
+    wanted = value.lower().replace("_", "-").partition("-")[0]
     for tag in LANGUAGES:
-        if value.lower().replace("_", "-") in (tag.lower(), tag.lower().split("-")[0]):
+        if wanted == tag.partition("-")[0]:
             return tag
     raise ValueError(f"it must be one of {', '.join(LANGUAGES)}.")
 

@@ -198,6 +198,7 @@ class MailSettings:
         parse=language,
         default="en",
         example="fr-CA",
+        remedy="For German write de.",
     )
 
 

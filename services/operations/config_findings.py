@@ -16,9 +16,11 @@ from services import providers, push
 from services.config import address_warnings, env_file
 from services.config.environment import (
     BUCKET,
+    BULK,
     MAILBOX,
     OPT_OUT,
     REPLIES,
+    SCHEDULED,
     SENDING,
     Environment,
     declared_names,
@@ -129,6 +131,8 @@ class ConfigFindings:
 def in_force(environment: Environment) -> dict[str, Any]:
     """What was loaded, by the prefix of its variables; sections that are off are left out."""
     on: dict[str, Any] = {"": environment.service, SENDING: environment.sending}
+    on[SCHEDULED] = environment.schedule
+    on[BULK] = environment.bulk
     on[OPT_OUT] = environment.opt_out
     if environment.mail.host is not None:
         on["MAIL_"] = environment.mail

@@ -29,11 +29,15 @@ class ProbeKey:
 
     def is_valid(self, offered: str) -> bool:
         """Whether a header has a token that was made here just now."""
+        age = self.age(offered)
+        return age is not None and abs(age) <= VALID_SECONDS
+
+    def age(self, offered: str) -> float | None:
+        """How many seconds ago, by the clock here, a token was made; ``None`` for no token."""
         at, _, mac = offered.partition(".")
         if not (at.isascii() and at.isdigit() and len(at) <= 12):
-            return False
-        is_new = abs(time.time() - int(at)) <= VALID_SECONDS
-        return is_new and same_secret(mac, self._mac("call", at))
+            return None
+        return time.time() - int(at) if same_secret(mac, self._mac("call", at)) else None
 
     def answer(self, token: str) -> str:
         """What shows that the server that answers a call with this token has the same key."""

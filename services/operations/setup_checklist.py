@@ -90,7 +90,7 @@ class SetupChecklist:
         return Step(Stage.DEVICE, done, "A phone is paired", detail)
 
     def _text(self, tx: Connection) -> Step:
-        come = bool(messages.find(tx, limit=1))
+        come = messages.has_received(tx)
         detail = "Text one of your numbers from your own phone."
         if Sandbox.name in self.providers:
             detail = "Send one from the page /sandbox, which simulates a mobile phone."

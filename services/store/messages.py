@@ -354,6 +354,16 @@ def find(
     return load(tx, tx.execute(statement).all())
 
 
+def has_received(tx: Connection) -> bool:
+    """Whether a text has come in here; those of an imported history do not count.
+
+    Only theirs have the carrier's time, to the last digit, as the time at which they came.
+    """
+    came = messages.c.carrier_time.is_distinct_from(messages.c.created_at)
+    found = select(messages.c.seq).where(messages.c.direction == "in", came)
+    return tx.scalar(found.order_by(messages.c.seq.desc()).limit(1)) is not None
+
+
 def touch(tx: Connection, message_id: str) -> None:
     """Mark a message as changed, so that the apps load it again."""
     tx.execute(

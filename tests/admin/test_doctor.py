@@ -1,10 +1,12 @@
 """Diagnosis page: the doctor's last report, run by a button."""
 
+import time
 from collections.abc import Callable
 
 import pytest
 
 from services.gateway import Gateway
+from services.http.client import Answer
 from services.operations.doctor.diagnosis import broken, ok, warning
 from services.operations.doctor.doctor import Doctor
 from tests.admin.conftest import Operator, plain
@@ -70,6 +72,25 @@ def test_others_do_not_find_the_calls_of_the_doctor(operator: Operator) -> None:
         "caller": "127.0.0.1",
         "direct": True,
     }
+
+
+def test_a_right_token_that_is_too_old_is_told_the_difference_of_the_clocks(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, gateway = operator.app.test_client(), operator.gateway
+    long_ago = time.time() - 900
+    with monkeypatch.context() as patched:
+        patched.setattr("services.operations.probe_key.time.time", lambda: long_ago)
+        token = gateway.probe_key.token()
+    answer = client.get("/probe", headers={"X-Textbridge-Probe": token})
+    assert answer.status_code == 404
+    assert 900 <= answer.get_json()["age"] < 1000
+    content = answer.get_data()
+    found = gateway.doctor().public._other_clock(Answer(404, {}, content), token)
+    assert found is not None
+    assert "s apart" in found.reason
+    other = f"{token.split('.')[0]}.{'0' * 40}"
+    assert "age" not in client.get("/probe", headers={"X-Textbridge-Probe": other}).get_data(True)
 
 
 def test_a_token_of_another_installation_or_of_before_is_not_right(

@@ -23,6 +23,15 @@ def test_a_local_service_is_in_order_and_lists_what_is_off(terminal: Terminal) -
     assert "E-mail: off. To turn it on, set MAIL_HOST" in output
 
 
+def test_what_is_off_names_what_turns_it_on_and_what_is_always_on_is_shown(
+    terminal: Terminal,
+) -> None:
+    checked = terminal.json("config", "check")
+    assert [title for title, needed in checked["off"].items() if not needed] == []
+    assert {"SCHEDULED_EXPIRE_HOURS", "OPT_OUT_SCOPE"} <= set(checked["variables"])
+    assert any(name.startswith("BULK_") for name in checked["variables"])
+
+
 def test_a_service_in_order_shows_its_values_and_no_secret(
     make_terminal: Callable[..., Terminal],
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from blueprints.cli.setup_answers import public_address
 from services.config import env_file, env_file_edit, variables
 from services.providers import PROVIDERS
 from tests.fakes.bandwidth import FakeBandwidth
@@ -119,18 +120,21 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.logfile_read = seen = io.StringIO()
     terminal.expect_exact("1. Public address")
     terminal.sendline("http://sms.example.com")
-    terminal.expect_exact("need https")
+    terminal.expect_exact("“http://sms.example.com” cannot be used: carriers and phones need https")
     terminal.sendline("https://127.0.0.1")
     terminal.expect_exact("cannot reach it")
-    terminal.sendline(f"{ADDRESS}/")
+    terminal.sendline("sms.example.com/")
     terminal.expect_exact("2. Your carrier")
     terminal.sendline("nobody")
     terminal.expect_exact("must be one of bandwidth, ")
     terminal.sendline(place.carrier)
     answer_credentials(place, terminal, wrong)
     terminal.expect_exact("FIX ")
-    terminal.expect_exact("[a] ask again")
-    terminal.sendline("a")
+    terminal.expect_exact("[e] enter these credentials again")
+    terminal.sendline("(202) 555-0143")
+    terminal.expect_exact("is not one of")
+    terminal.expect_exact("[e] enter these credentials again")
+    terminal.sendline("e")
     answer_credentials(place, terminal, right)
     terminal.expect_exact("accepts" if place.carrier != "voipms" else "takes")
     terminal.expect_exact("4. Your number")
@@ -139,7 +143,8 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.sendline("(202) 555-0143")
     terminal.expect_exact("5. Extension")
     terminal.sendline("two hundred")
-    terminal.expect_exact("32 letters")
+    terminal.expect_exact("“two hundred” cannot be used: it must have 1 to 32 letters")
+    terminal.expect_exact("and no spaces.")
     terminal.sendline("201")
     terminal.expect_exact("Write this?")
     terminal.sendline("")
@@ -150,6 +155,8 @@ def test_five_questions_lead_to_a_carrier_that_is_set_up(place: Place) -> None:
     terminal.wait()
     told = seen.getvalue()
     assert terminal.exitstatus == 0, told
+    assert "--" not in told, "who answers questions is told of no option"
+    assert ".:" not in told
     values = place.values()
     assert {name: values[name] for name in right} == right
     assert (values["APP_ENV"], values["APP_URL"]) == ("production", ADDRESS)
@@ -221,6 +228,29 @@ def test_a_script_gets_the_reason_and_nothing_is_written(place: Place) -> None:
 
 
 @pytest.mark.processes
+@only("twilio")
+def test_a_script_is_told_of_all_missing_options_and_of_a_missing_terminal(place: Place) -> None:
+    missing = place.script().stderr
+    assert "these are missing: --address, --carrier, --number, --extension." in missing
+    missing = place.script("--address", ADDRESS, "--number", NUMBER).stderr
+    assert "these are missing: --carrier, --extension." in missing
+    asked = subprocess.run(
+        place.command(),
+        cwd=ROOT,
+        env=place.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert asked.returncode == 1
+    assert "no terminal" in asked.stderr
+    assert "--yes" in asked.stderr
+    assert asked.stdout == ""
+
+
+@pytest.mark.processes
 @only("bandwidth")
 def test_a_half_written_file_is_set_up_and_a_broken_one_is_named(place: Place) -> None:
     with place.file.open("a") as file:
@@ -244,7 +274,52 @@ def test_without_a_network_the_answers_can_be_kept(place: Place) -> None:
     refused = place.script(*options, **own, **away)
     assert refused.returncode == 1
     assert "--unchecked" in refused.stderr
-    assert place.script(*options, "--unchecked", **own, **away).returncode == 0
+    assert "Bandwidth could not be asked about these credentials" in refused.stderr
+    assert "does not take" not in refused.stderr
+    kept = place.script(*options, "--unchecked", **own, **away)
+    assert kept.returncode == 0
+    assert "Not confirmed by Bandwidth yet: the credentials of Bandwidth and +1202" in kept.stdout
+    assert "flask carriers check" in kept.stdout
+
+
+@pytest.mark.processes
+@only("bandwidth")
+def test_a_carrier_that_was_not_reached_is_asked_again_with_the_same_answers(place: Place) -> None:
+    own = {name: value for name, value in place.fake.env.items() if not name.endswith("_URL")}
+    place.env |= own | {"BANDWIDTH_TOKEN_URL": "http://127.0.0.1:9/"}
+    terminal = place.terminal("--address", ADDRESS, "--carrier", "bandwidth")
+    for each in place.needed:
+        terminal.expect_exact(f"{each.name}: ")
+        terminal.expect(r": \Z|\]: ")
+        terminal.sendline("")
+    terminal.expect_exact("FIX Bandwidth could not be reached")
+    terminal.expect_exact("[a] ask Bandwidth again, [e] enter these credentials again, [k] keep")
+    terminal.sendline("")
+    terminal.expect_exact("asking Bandwidth")
+    terminal.expect_exact("FIX Bandwidth could not be reached")
+    terminal.sendline("k")
+    terminal.expect_exact("4. Your number")
+    terminal.sendintr()
+    terminal.expect(pexpect.EOF)
+    terminal.wait()
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("sms.example.com", ADDRESS),
+        ("sms.example.com:8443/sms/", f"{ADDRESS}:8443/sms"),
+        ("HTTPS://sms.example.com/", ADDRESS),
+    ],
+)
+def test_a_name_alone_is_an_https_address(written: str, address: str) -> None:
+    assert public_address(written) == address
+
+
+@pytest.mark.parametrize("written", ["http://sms.example.com", "ftp://sms.example.com"])
+def test_another_scheme_is_refused_with_what_works(written: str) -> None:
+    with pytest.raises(ValueError, match=r"need https, such as https://sms\.example\.com\.$"):
+        public_address(written)
 
 
 @pytest.mark.parametrize(

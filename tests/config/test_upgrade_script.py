@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from services.core.errors import SettingsError
 from services.message_settings.document import NO_DOCUMENT
@@ -123,6 +124,67 @@ def test_a_version_that_does_not_start_is_taken_back(origin: Path, clone: Path) 
     assert "The old one is back" in done.stderr
     assert git(clone, "rev-parse", "HEAD") == commit
     assert git(clone, "symbolic-ref", "--short", "HEAD") == "main"
+    assert names(clone) == ["kept"]
+
+
+@pytest.mark.processes
+def test_a_downgrade_that_fails_leaves_everything_as_it_was(origin: Path, clone: Path) -> None:
+    set_version(origin, "9.9.9")
+    done = script(clone)
+    assert done.returncode == 0, done.stderr
+    second = git(clone, "rev-parse", "HEAD")
+    run(clone, "devices", "add", "201", "--name", "later")
+    (clone / "README.md").write_text("changed here")
+    assert "git stash" in script(clone, "--back").stderr
+    git(clone, "checkout", "--quiet", "README.md")
+    (copy,) = (clone / "storage-backups").glob("textbridge-*")
+    kept = (copy / "textbridge.db").rename(copy / "elsewhere.db")
+    failed = script(clone, "--back")
+    assert failed.returncode == 1
+    assert "Program and messages are as they were" in failed.stderr
+    assert "Start it: make run" in failed.stderr
+    assert git(clone, "rev-parse", "HEAD") == second
+    assert git(clone, "symbolic-ref", "--short", "HEAD") == "main"
+    assert names(clone) == ["kept", "later"]
+    with FileLock(clone / "storage/server.lock"):
+        assert "The server runs" in script(clone, "--back").stderr
+    kept.rename(copy / "textbridge.db")
+    assert script(clone, "--back").returncode == 0
+
+
+@pytest.mark.processes
+def test_the_newest_version_is_not_copied_again(clone: Path) -> None:
+    done = script(clone)
+    assert done.returncode == 0, done.stderr
+    assert "the newest one" in done.stdout
+    assert not list(clone.glob("storage-backups/*"))
+
+
+@pytest.mark.processes
+def test_a_database_that_was_brought_up_to_date_already_is_said_to_be(
+    origin: Path, clone: Path
+) -> None:
+    first = git(clone, "rev-parse", "HEAD")
+    added = "services/store/database/migrations/versions"
+    newest = max((origin / added).glob("[0-9]*.py"))
+    number = f"{int(newest.name[:4]) + 1:04}"
+    (origin / added / f"{number}_later.py").write_text(
+        f'revision = "{number}"\ndown_revision = "{newest.name[:4]}"\n\n\n'
+        "def upgrade() -> None:\n    pass\n"
+    )
+    with (origin / "services/gateway.py").open("a") as file:
+        file.write(
+            "\n\ndef _fail(*_): raise OSError('later')\nGateway._end_sandbox_tokens = _fail\n"
+        )
+        file.write("left_file = _fail\n")
+    git(origin, "add", "--force", ".")
+    git(origin, "commit", "--quiet", "--message=broken")
+    done = script(clone)
+    assert done.returncode != 0
+    assert "make downgrade" in done.stderr
+    assert "nothing else was changed" not in done.stderr
+    assert git(clone, "rev-parse", "HEAD") == first
+    assert script(clone, "--back").returncode == 0
     assert names(clone) == ["kept"]
 
 

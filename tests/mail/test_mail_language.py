@@ -82,6 +82,6 @@ def test_a_notification_in_french(preview: str, title: str, body: str) -> None:
 
 
 def test_the_variable_is_forgiving_and_names_the_languages() -> None:
-    assert [language(one) for one in ("DE", "fr", "fr_ca", "es")] == ["de", "fr-CA", "fr-CA", "es"]
+    assert [language(one) for one in ("DE", "fr_ca", "es", "de-DE")] == ["de", "fr-CA", "es", "de"]
     with pytest.raises(ValueError, match="en, es, fr-CA, de"):
         language("it")

@@ -37,6 +37,10 @@ def look(gateway: Gateway, network: Network) -> dict[str, Diagnosis]:
     return {each.name: each for each in gateway.doctor(network).public.look()}
 
 
+def no_resolver(host: str) -> list[str]:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
 @pytest.fixture
 def gateway(make_gateway: Make) -> Gateway:
     return make_gateway(APP_URL=f"https://{HOST}")
@@ -46,6 +50,7 @@ def gateway(make_gateway: Make) -> Gateway:
     ("addresses", "own", "state", "reason", "remedy"),
     [
         (nobody, [OWN], "broken", f"{HOST} cannot be resolved", f"A record for it with {OWN}"),
+        (no_resolver, [], "broken", "No name server answers this machine", "/etc/resolv.conf"),
         (["10.0.0.5"], [], "warning", "which nobody outside reaches", f"dig @1.1.1.1 {HOST}"),
         ([OTHER], [OWN], "warning", f"this machine is {OWN}", "a server in front of it"),
         ([OTHER], ["10.0.0.5"], "ok", "behind a router", ""),
@@ -86,9 +91,12 @@ def test_no_address_and_an_address_of_this_machine(make_gateway: Make) -> None:
 
 def test_findings_are_one_line_if_all_are_good_and_else_the_bad_ones() -> None:
     good, bad = Finding(True, "Taken."), Finding(False, "Set it.")
-    assert list(from_findings("push:x", "X", [good, good])) == [ok("push:x", "X: Taken.")]
-    assert [each.reason for each in from_findings("push:x", "X", [good, bad])] == ["X: Set it."]
-    assert list(from_findings("push:x", "X", [])) == []
+    assert list(from_findings("push:x", "X", [good, good], "Try.")) == [ok("push:x", "X: Taken.")]
+    (line,) = from_findings("push:x", "X", [good, bad], "Try.")
+    assert (line.reason, line.remedy) == ("X: Set it.", "Try.")
+    (line,) = from_findings("push:x", "X", [Finding(False, "X could not be reached.")], "Try.")
+    assert line.reason == "X could not be reached.", "its name stands there once"
+    assert list(from_findings("push:x", "X", [], "Try.")) == []
 
 
 # The other groups
@@ -119,6 +127,7 @@ def test_what_ready_says_is_said_once(make_gateway: Make, monkeypatch: pytest.Mo
     told = [each.name for each in gateway.doctor().run()]
     assert len(told) == len(set(told))
     worker = lines(gateway)["worker"]
+    assert "Start the server" in worker.remedy
     assert worker.state is State.BROKEN
     assert worker.reason.startswith("No delivery worker")
 

@@ -35,16 +35,25 @@ def warning(name: str, reason: str, remedy: str = "") -> Diagnosis:
     return Diagnosis(name, State.WARNING, reason, remedy)
 
 
-def broken(name: str, reason: str, remedy: str = "") -> Diagnosis:
+def broken(name: str, reason: str, remedy: str) -> Diagnosis:
     """A line about something that stops messages."""
     return Diagnosis(name, State.BROKEN, reason, remedy)
 
 
-def from_findings(name: str, title: str, findings: Iterable[Finding]) -> Iterator[Diagnosis]:
-    """The findings of a check: each that is bad, or else one line for all."""
+def from_findings(
+    name: str, title: str, findings: Iterable[Finding], remedy: str
+) -> Iterator[Diagnosis]:
+    """The findings of a check: each that is bad, or else one line for all.
+
+    ``remedy`` is for those that are bad: most name one themselves, but not those of a network.
+    """
     known = list(findings)
     bad = [each for each in known if not each.ok]
     for each in bad:
-        yield broken(name, f"{title}: {each.text}")
+        yield broken(name, _titled(title, each.text), remedy)
     if known and not bad:
-        yield ok(name, f"{title}: {known[0].text}")
+        yield ok(name, _titled(title, known[0].text))
+
+
+def _titled(title: str, text: str) -> str:
+    return text if text.startswith(title) else f"{title}: {text}"

@@ -11,6 +11,7 @@ from functools import partial
 
 from gevent.pool import Pool
 
+from services.core.commands import flask_command
 from services.core.errors import TextbridgeError
 from services.core.messages import Finding
 from services.http.client import Http
@@ -34,13 +35,25 @@ from services.store.database.store import Store
 
 STREAM_SECONDS = 16  # longer than the API is silent in a stream
 GROUP_SECONDS = 40.0  # the total deadline of the checks of one kind
-# Of the checks of ``/ready``: what is well.
-WELL = {
-    "database": "The database takes what is written to it.",
-    "schema": "The database has all migrations.",
-    "disk": "The storage folder has space.",
-    "worker": "A delivery worker runs.",
-    "settings": "Message Settings can be used.",
+# Of the checks of ``/ready``: what is well, and the remedy where it is not.
+READY = {
+    "database": (
+        "The database takes what is written to it.",
+        "Check that the database runs, and that its disk has space: df -h",
+    ),
+    "schema": (
+        "The database has all migrations.",
+        "Start the server again: it brings it up to date.",
+    ),
+    "disk": ("The storage folder has space.", "Make space on its disk: df -h"),
+    "worker": (
+        "A delivery worker runs.",
+        f"Start the server, or the worker by itself: {flask_command('worker')}",
+    ),
+    "settings": (
+        "Message Settings can be used.",
+        "Correct them: the last good ones stay in force until then.",
+    ),
 }
 Group = Callable[[], Iterable[Diagnosis]]
 
@@ -89,7 +102,8 @@ class Doctor:
 
     def _carriers(self) -> Iterator[Diagnosis]:
         for name, findings in self.checks.carriers().items():
-            yield from from_findings(f"carrier:{name}", self.titles[name], findings)
+            remedy = f"Then try again: {flask_command(f'carriers check {name}')}"
+            yield from from_findings(f"carrier:{name}", self.titles[name], findings, remedy)
         housekeeping.note_clock(self.store, self.http)
         ahead = self.http.clock_ahead
         if ahead is not None and abs(ahead) <= CLOCK_SECONDS:  # else a warning of ``/ready``
@@ -98,27 +112,32 @@ class Doctor:
 
     def _mail(self, mail_to: str | None) -> Iterator[Diagnosis]:
         found = self.checks.mail()
+        again = f"Then try again: {flask_command('mail check')}"
         for name, findings in found.items():
-            yield from from_findings(name, f"The {name}", findings)
+            yield from from_findings(name, f"The {name}", findings, again)
         if mail_to is not None:
             sent = Finding(False, "it is off. Set MAIL_HOST in .env.")
             if SERVER in found:
                 sent = self.checks.test_mail(mail_to)
-            yield from from_findings("test mail", f"The {SERVER}", [sent])
+            yield from from_findings("test mail", f"The {SERVER}", [sent], again)
 
     def _push(self) -> Iterator[Diagnosis]:
         for name, findings in self.checks.channels().items():
-            yield from from_findings(f"push:{name}", self.titles[name], findings)
+            remedy = f"Then try again: {flask_command('push check')}"
+            yield from from_findings(f"push:{name}", self.titles[name], findings, remedy)
 
     def _bucket(self) -> Iterator[Diagnosis]:
         if isinstance(self.checks.files, Bucket):
             trouble = self.checks.bucket()
-            yield broken("media", trouble) if trouble else ok("media", "The bucket keeps files.")
+            remedy = f"Check the MEDIA_S3_ variables in .env, then: {flask_command('config check')}"
+            keeps = ok("media", "The bucket keeps files.")
+            yield broken("media", trouble, remedy) if trouble else keeps
 
     def _inside(self, said: set[str]) -> Iterator[Diagnosis]:
         """The checks of ``/ready`` and its warnings, but those that were said already."""
         for each in self.health.checks():
-            yield ok(each.name, WELL[each.name]) if each.ok else broken(each.name, each.reason)
+            well, remedy = READY[each.name]
+            yield ok(each.name, well) if each.ok else broken(each.name, each.reason, remedy)
         for warned in self.health.warnings():
             if warned.name not in said:
                 yield warning(warned.name, warned.reason, warned.remedy)
@@ -138,5 +157,6 @@ def _bounded(name: str, seconds: float, group: Group) -> list[Diagnosis]:
         reason = f"The rest was not done within {seconds:.0f} seconds."
         found.append(warning(name, reason, "Try again when less is to be done."))
     except TextbridgeError as error:
-        found.append(broken(name, str(error)))
+        remedy = f"Try again. If it stays: {flask_command('status')}, and the log of the server."
+        found.append(broken(name, str(error), remedy))
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.http.adapters import CONNECT_SECONDS, Connect, connect_any
 from services.http.public_addresses import is_public
 
-# A server that is always on the internet; no packet goes there, only the route is looked up.
+# Addresses for documentation, at which nobody is; no packet goes there, only the route is found.
 _FAR = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 

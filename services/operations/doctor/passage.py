@@ -22,7 +22,7 @@ from services.providers.sandbox import Sandbox
 SECONDS = 30.0
 PICTURE, FILM = 4_000_000, 25_000_000  # bytes: what MMS needs, and the largest file of the API
 STREAM_END = ": end\n\n"
-# Numbers of nobody (RFC 5733 has none, NANPA keeps 555-01XX for such use); nothing is stored.
+# Numbers of nobody (the North American plan keeps 555-01XX for such use); nothing is stored.
 EXAMPLE = Message(direction="in", number="+12025550100", peer="+12025550101", text="probe")
 
 
@@ -68,7 +68,8 @@ class Passage:
             yield broken("stream", cut, longer)
             return
         except TextbridgeError as error:
-            yield broken("stream", f"A live stream cannot be opened: {error}")
+            reason = f"A live stream cannot be opened: {error}"
+            yield broken("stream", reason, "Let the web server pass /probe/ and /api/v1/events on.")
             return
         if answer.status == 504 or not answer.body.decode("latin-1").endswith(STREAM_END):
             yield broken("stream", cut, longer)

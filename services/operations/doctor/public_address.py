@@ -4,11 +4,13 @@ All calls go from this machine to its own public address. That is not the way of
 may not lead back in (hairpin NAT), and the resolver may have other answers than the internet's.
 """
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from services.config.environment import Environment
+from services.core.commands import flask_command
 from services.core.errors import StorageUnwell, TextbridgeError
 from services.core.ip_addresses import is_in, parse_address
 from services.http.adapters import NotConnected
@@ -67,7 +69,12 @@ class PublicAddress:
         record = f"Make an A record for it{f' with {own[0]}' if own else ''} at your DNS provider."
         try:
             addresses = self._network.resolve(self._host)
-        except (OSError, UnicodeError):
+        except (OSError, UnicodeError) as error:
+            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+                reason = f"No name server answers this machine, so {self._host} is not known here."
+                remedy = "Check this machine's network and its DNS: resolvectl, /etc/resolv.conf"
+                yield broken("dns", reason, remedy)
+                return
             yield broken("dns", f"The name {self._host} cannot be resolved.", record)
             return
         listed = ", ".join(addresses)
@@ -168,7 +175,7 @@ class PublicAddress:
             yield ok("reached", f"{self._url} leads to this installation.")
             yield self._proxy(answer.json())
         else:
-            yield self._other(answer)
+            yield self._other_clock(answer, token) or self._other(answer)
 
     @property
     def _pass_on(self) -> str:
@@ -183,6 +190,20 @@ class PublicAddress:
             return answer.ok and bool(answer.json()["proof"] == self._key.answer(token))
         except (ValueError, KeyError, TypeError):
             return False
+
+    def _other_clock(self, answer: Answer, token: str) -> Diagnosis | None:
+        """This installation on a machine whose clock is another, where the token is too old."""
+        try:
+            content = answer.json()
+            age = int(content["age"]) if content["proof"] == self._key.answer(token) else 0
+        except (ValueError, KeyError, TypeError):
+            return None
+        if not age:
+            return None
+        reason = (
+            f"The clocks of this machine and of the server at {self._url} are {abs(age)} s apart."
+        )
+        return broken("reached", reason, "Set both: timedatectl set-ntp true")
 
     def _other(self, answer: Answer) -> Diagnosis:
         if answer.status in REDIRECTS:
@@ -215,7 +236,9 @@ class PublicAddress:
         peer, caller = parse_address(seen["peer"]), parse_address(seen["caller"])
         ends_encryption = self._certificate.is_encrypted and seen["direct"]
         if peer is not None and (caller is None or ends_encryption):
-            return broken("proxy", self._proxies.about(peer))
+            return broken(
+                "proxy", self._proxies.about(peer), f"Apply it: {flask_command('config reload')}"
+            )
         trusted = self._environment.service.trusted_proxies or ()
         if not seen["direct"] and not is_in(caller, trusted) and self._believes():
             return broken(
