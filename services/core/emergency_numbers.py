@@ -14,8 +14,8 @@ from phonenumbers.phonemetadata import PhoneMetadata
 
 from services.core.errors import RequestRefused
 
-# Phones of every country take these for emergency calls (3GPP TS 22.101) or people know them from
-# films; no country texts to a short code that is one of them.
+# Phones of every country take 112 and 911 for emergency calls (3GPP TS 22.101), and 999 is known far
+# beyond the United Kingdom; no country texts to a short code that is one of them.
 _EVERYWHERE = ("112", "911", "999")
 # Digits of any script, with what people put between them.
 _TYPED = re.compile(r"\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*")

@@ -7,7 +7,9 @@ from email.headerregistry import Address
 import pytest
 
 from services.config.parsers import language
+from services.core.emergency_numbers import require_no_emergency
 from services.core.error_words import reason_in
+from services.core.errors import RequestRefused
 from services.core.language import LANGUAGES, Language
 from services.core.local_time import UTC_TIME
 from services.core.messages import Attachment, Device, Message
@@ -67,6 +69,15 @@ def test_reasons_by_their_code_and_others_as_they_are() -> None:
     assert "abgemeldet" in reason_in(german, "opted_out", "+1 has opted out.")
     assert reason_in(Language(), "opted_out", "+1 has opted out.") == "+1 has opted out."
     assert reason_in(german, "30007", "Taken for spam.") == "Taken for spam."
+
+
+@pytest.mark.parametrize("tag", sorted(set(LANGUAGES) - {"en"}))
+def test_a_refused_emergency_number_is_named_in_every_language(tag: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        require_no_emergency("1-911", [], "US", "to")
+    words = reason_in(Language(tag), refused.value.code, refused.value.reason)
+    assert words != refused.value.reason
+    assert "911" in words
 
 
 @pytest.mark.parametrize(
