@@ -71,6 +71,11 @@ def test_reasons_by_their_code_and_others_as_they_are() -> None:
     assert reason_in(german, "30007", "Taken for spam.") == "Taken for spam."
 
 
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_the_test_mail_names_the_installation(tag: str) -> None:
+    assert "Harbour Texts" in MailWords(Language(tag), "Harbour Texts").test_arrived
+
+
 @pytest.mark.parametrize("tag", sorted(set(LANGUAGES) - {"en"}))
 def test_a_refused_emergency_number_is_named_in_every_language(tag: str) -> None:
     with pytest.raises(RequestRefused) as refused:
