@@ -292,3 +292,19 @@ def test_files_that_remain_after_a_crash_are_deleted_later(
     assert files(Path(media_folder(service))) == []
     assert service.gateway.store.read(lambda tx: tx.execute(select(attachments)).all()) == []
     assert violations(service) == []
+
+
+def test_only_the_last_rows_are_looked_at_for_the_list(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = service.pair("201")
+    for text in ("one", "two", "three"):
+        service.receive(SHARED, text)
+    run_due_jobs(service.gateway)
+    path = f"/conversations/{conversation(phone)['id']}/messages"
+    for one in phone.read(path)["items"][1:]:
+        assert deleted(phone, f"/messages/{one['id']}?permanently=true").status_code == 204
+    store = service.gateway.store
+    assert len(store.read(lambda tx: deletions.newest(tx, 10))) == 2
+    monkeypatch.setattr(deletions, "LOOKED_AT", 1)
+    assert len(store.read(lambda tx: deletions.newest(tx, 10))) == 1
