@@ -40,7 +40,7 @@ class NotificationText:
             message=object_of(message),
             title=title,
             body=body,
-            words=words,
+            parts=words,
         )
 
     def test(self, device: Device) -> Notice:
@@ -53,7 +53,7 @@ class NotificationText:
             message={},
             title=self._app_name,
             body=self._language.t("Notifications arrive on this device."),
-            words={"kind": "test"},
+            parts={"kind": "test"},
         )
 
     def _title(self, words: Words) -> str:

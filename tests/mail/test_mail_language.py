@@ -94,7 +94,7 @@ def test_a_notification_in_french(preview: str, title: str, body: str) -> None:
     told = message(media=(Attachment(content_type="image/gif"),))
     notice = NotificationText(Language("fr-CA")).of_message(told, device, "received", lambda _: {})
     assert (notice.title, notice.body) == (title, body)
-    assert (preview == "none") is (notice.words == {})
+    assert (preview == "none") is (notice.parts == {})
 
 
 def test_the_variable_is_forgiving_and_names_the_languages() -> None:
