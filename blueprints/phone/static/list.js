@@ -8,7 +8,7 @@ import { drafts } from "./drafts.js";
 import { openConversationMenu } from "./conversation_menu.js";
 import { onHold } from "./menu_gestures.js";
 import { outbox } from "./outbox.js";
-import { begun, own, paintRow, put, row, top } from "./row.js";
+import { begun, paintRow, put, row, top } from "./row.js";
 import { state } from "./state.js";
 import { briefly, nameOf, peersOf, spoken, titleOf } from "./format.js";
 import { t } from "./words.js";
@@ -181,7 +181,7 @@ export class List {
 
 function hit() {
   const preview = el("span", { class: "row-preview", dir: "auto" });
-  return el("li", { class: "row" }, el("a", { class: "row-link" }, avatar(), top(), own(), preview));
+  return el("li", { class: "row" }, el("a", { class: "row-link" }, avatar(), top(), preview));
 }
 
 function paintHit(node, message, wanted) {

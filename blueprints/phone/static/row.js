@@ -39,7 +39,7 @@ export function top(later) {
 }
 
 // In the second line: by which number of ours.
-export function own() {
+function own() {
   return el("span", { class: "row-own", dir: "auto" });
 }
 
