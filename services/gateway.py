@@ -263,7 +263,9 @@ class Gateway:
             self.media,
             self.outcomes,
             self.journal,
-            NotificationText(Language(self.environment.mail.language)),
+            NotificationText(
+                Language(self.environment.mail.language), self.environment.service.app_name
+            ),
         )
         sender = Sender(
             self.store,

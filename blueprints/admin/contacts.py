@@ -22,7 +22,7 @@ from services.operations.contact_files import (
 ROWS = 50
 SHOWN = 200  # lines of a preview
 HERE = "admin.contacts"
-LOST = "The file did not come back whole. Choose it again."
+LOST = "The upload was incomplete. Choose the file again."
 
 
 class ContactPages:

@@ -15,7 +15,7 @@ def packed(content: bytes) -> str | None:
 
 
 def unpacked(text: str, most: int) -> bytes | None:
-    """The file of a text, of at most ``most`` bytes, or ``None`` if it did not come back whole."""
+    """The file of a text, of at most ``most`` bytes, or ``None`` if the upload was incomplete."""
     stream = zlib.decompressobj()
     with suppress(Error, zlib.error, ValueError):
         content = stream.decompress(urlsafe_b64decode(text.encode()), most + 1)

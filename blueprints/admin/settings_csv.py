@@ -59,7 +59,7 @@ class SettingsFiles:
         try:
             content = unpacked(request.form.get("sheet", ""), csv_format.MOST_BYTES) or b""
             if not content:
-                raise SettingsError("The file did not come back whole. Choose it again.")
+                raise SettingsError("The upload was incomplete. Choose the file again.")
             planned = plan_import(self._settings, content)
             seen = request.form.get("generation", "")
             apply_import(self._settings, replace(planned, generation=seen))

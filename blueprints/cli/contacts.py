@@ -83,10 +83,11 @@ def import_contacts(
     """
     with file.open("rb") as opened:
         content = opened.read(MOST_BYTES + 1)
-    plan = book().preview(content, replace=not keep)
+    if dry_run:
+        plan = book().preview(content, replace=not keep)
+    else:
+        plan = book().import_file(content, replace=not keep, stops_if_refused=not skip_refused)
     stops = bool(plan.counts["refused"]) and not skip_refused
-    if not dry_run and not stops:
-        plan = book().import_file(content, replace=not keep)
     if as_json:
         document(_as_json(plan, dry_run=dry_run, imported=not dry_run and not stops))
     else:

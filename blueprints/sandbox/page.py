@@ -5,6 +5,7 @@ from flask import Blueprint, Response, abort, jsonify, make_response, render_tem
 from blueprints.headers import page_headers
 from blueprints.sandbox.outside_phone import OutsidePhone
 from blueprints.sandbox.session import EXTENSION, NUMBER, SandboxSession
+from services.core.authors import named
 from services.core.phone_numbers import peer, requested
 from services.core.secrets import same_secret
 from services.providers.base import Provider
@@ -43,6 +44,7 @@ def blueprint(
         return jsonify(
             number=setting.number,
             extension=device.extension,
+            author=named(device.extension, sessions.names),
             token=token,
             webhook_token=provider.webhook_token,
             picture=f"{provider.app_url}/sandbox/static/bridge.jpg",

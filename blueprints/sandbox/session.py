@@ -3,6 +3,7 @@
 Only this page may get one, because it contains a device's token.
 """
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from flask import abort, request
@@ -61,6 +62,11 @@ class SandboxSession:
                 status=409,
             )
         return setting
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """The names of extensions, as in Message Settings."""
+        return self._settings.names
 
     def device(self, extension: str) -> tuple[Device, str]:
         """The device of the token that the page offers, or a new one, with its token."""

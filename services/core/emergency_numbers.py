@@ -3,8 +3,6 @@
 A text to one would reach nobody: carriers of business texts do not connect to emergency services.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -13,12 +11,11 @@ from phonenumbers import shortnumberinfo
 from phonenumbers.phonemetadata import PhoneMetadata
 
 from services.core.errors import RequestRefused
+from services.core.phone_numbers import typed_digits
 
-# Phones of every country take these for emergency calls (3GPP TS 22.101) or people know them from
-# films; no country texts to a short code that is one of them.
+# Phones of every country take 112 and 911 for emergency calls (3GPP TS 22.101), and 999 is known
+# far beyond the United Kingdom; no country texts to a short code that is one of them.
 _EVERYWHERE = ("112", "911", "999")
-# Digits of any script, with what people put between them.
-_TYPED = re.compile(r"\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*")
 _MOST_DIGITS = 8  # of a country code and an emergency number
 
 
@@ -45,14 +42,11 @@ def emergency_call(address: str, countries: Iterable[str]) -> str | None:
     >>> emergency_call("999", ["US"]), emergency_call("91100", ["US"])
     ('911', None)
     """
-    visible = "".join(each for each in address if unicodedata.category(each) != "Cf").strip()
-    if not _TYPED.fullmatch(visible):
-        return None
-    digits = "".join(str(unicodedata.digit(each)) for each in visible if each.isdigit())
-    if len(digits) > _MOST_DIGITS:
+    typed = typed_digits(address)
+    if typed is None or len(typed.removeprefix("+")) > _MOST_DIGITS:
         return None
     known = tuple(dict.fromkeys(countries))
-    return _call(digits, visible.startswith("+"), known)
+    return _call(typed.removeprefix("+"), typed.startswith("+"), known)
 
 
 @lru_cache(maxsize=4096)

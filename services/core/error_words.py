@@ -4,6 +4,8 @@ The reason of an error is English and has all details. In another language the s
 stands in its place, where there is one; the phone app has the same sentences (``reasons.js``).
 """
 
+import re
+
 from services.core.language import Language, sentence
 
 REASONS = {
@@ -14,6 +16,9 @@ REASONS = {
     "channel_not_carried": sentence("This number does not carry WhatsApp or RCS."),
     "country_not_allowed": sentence(
         "Texts to this country or kind of number are turned off. Ask your administrator."
+    ),
+    "emergency_number": sentence(
+        "Textbridge cannot send texts to emergency services. Call {number}."
     ),
     "fault": sentence("The server has a fault. Tell your administrator."),
     "file_too_large": sentence("A file is too large for the carrier."),
@@ -46,5 +51,14 @@ def reason_in(language: Language, code: str | None, reason: str, **values: objec
 
     ``reason`` is the English sentence with all details; it may be a key of the catalogues itself.
     """
-    known = None if language.tag == "en" else REASONS.get(code or "")
-    return language.t(known or reason, **values)
+    if language.tag == "en" or code not in REASONS:
+        return language.t(reason, **values)
+    known = REASONS[code]
+    return language.t(known, **{**_values(known, reason), **values})
+
+
+def _values(known: str, reason: str) -> dict[str, str]:
+    """What stands in an English reason for the names in braces of its sentence."""
+    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+)", re.escape(known))
+    found = re.fullmatch(pattern, reason)
+    return found.groupdict() if found else {}

@@ -434,7 +434,7 @@ class Notice:
     ``message`` is the message object. Only a server of the operator may get all of it; it is empty
     in a test. ``title`` and ``body`` are what a device may show by its preview policy. ``unread``
     counts the unread messages of the conversation, ``unread_total`` those of the extension (for the
-    app's badge). ``numbers`` are all numbers of the extension. ``words`` say in parts what
+    app's badge). ``numbers`` are all numbers of the extension. ``parts`` say what
     ``title`` and ``body`` say, for an app that writes them in its own language (``push_payload``).
     """
 
@@ -448,7 +448,7 @@ class Notice:
     numbers: tuple[str, ...] = ()
     title: str = ""
     body: str = ""
-    words: Mapping[str, str | int] = field(default_factory=dict)
+    parts: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def conversation_id(self) -> str | None:

@@ -179,12 +179,27 @@ def _tidy(written: str) -> str:
     return f"{text[: MOST_ADDRESS - _DIGEST - 2].rstrip()}… {digest}"
 
 
-def _tidy_typed(written: str) -> str:
-    """``_tidy`` of a text that a person has typed or pasted.
+def typed_digits(written: str) -> str | None:
+    """The digits (0 to 9) of a text that looks like a number, after a plus if it has one.
 
-    Lists of contacts copy numbers with invisible characters around them, which no number needs.
+    >>> typed_digits(" +1 (911)"), typed_digits("9-1-1"), typed_digits("Bob 911")
+    ('+1911', '911', None)
     """
-    visible = "".join(each for each in written if unicodedata.category(each) != "Cf")
+    text = _visible(written).strip()
+    if not _LIKE_A_NUMBER.fullmatch(text):
+        return None
+    digits = "".join(str(unicodedata.digit(each)) for each in text if each.isdigit())
+    return f"+{digits}" if text.startswith("+") else digits
+
+
+def _visible(written: str) -> str:
+    """A text without invisible characters, which lists of contacts copy around a number."""
+    return "".join(each for each in written if unicodedata.category(each) != "Cf")
+
+
+def _tidy_typed(written: str) -> str:
+    """``_tidy`` of a text that a person has typed or pasted."""
+    visible = _visible(written)
     return _tidy(visible if _LIKE_A_NUMBER.fullmatch(visible.strip()) else written)
 
 

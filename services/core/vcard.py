@@ -17,7 +17,7 @@ MOST_HEAD = 2_000  # characters of a name and its parameters
 LINE_BYTES = 75  # of a line that is written, without its end
 _BEGIN = re.compile(r"BEGIN\s*:\s*VCARD\s*\Z", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_SEPARATOR = re.compile(r"(?<!\\);")
+_PART = re.compile(r"(?:^|;)((?:\\.|[^;\\]|\\\Z)*)", re.DOTALL)
 _SPACES = re.compile(r"\s+")
 
 
@@ -115,7 +115,7 @@ def _take(card: Card, found: _Property) -> None:
 
 
 def _parts(found: _Property) -> list[str]:
-    return [_text(part, found) for part in _SEPARATOR.split(found.value)]
+    return [_text(part, found) for part in _PART.findall(found.value)]
 
 
 def _number(value: str) -> str:

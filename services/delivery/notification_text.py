@@ -13,10 +13,11 @@ Words = dict[str, str | int]
 
 
 class NotificationText:
-    """Writes notifications in one language."""
+    """Writes notifications in one language; a test has the name of the installation as title."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, app_name: str = "Textbridge") -> None:
         self._language = language
+        self._app_name = app_name
 
     def of_message(
         self,
@@ -39,7 +40,7 @@ class NotificationText:
             message=object_of(message),
             title=title,
             body=body,
-            words=words,
+            parts=words,
         )
 
     def test(self, device: Device) -> Notice:
@@ -50,9 +51,9 @@ class NotificationText:
             extension=device.extension,
             at=time.time(),
             message={},
-            title="Textbridge",
+            title=self._app_name,
             body=self._language.t("Notifications arrive on this device."),
-            words={"kind": "test"},
+            parts={"kind": "test"},
         )
 
     def _title(self, words: Words) -> str:

@@ -56,7 +56,7 @@ class Mailer:
         self._replies = replies
         self._local_time = local_time
         self._settings = settings
-        self._words = MailWords(Language(settings.language))
+        self._words = MailWords(Language(settings.language), app_name)
         self._from_name = settings.from_name or app_name
         self._domain = re.sub(r"[^A-Za-z0-9.-]", "-", domain)
         self._server_name = f"The mail server {settings.host}"

@@ -52,9 +52,9 @@ def answer_above_pattern() -> re.Pattern[str]:
 
 
 class MailWords:
-    """What a mail says, in one language."""
+    """What a mail says, in one language; ``app_name`` is that of the installation."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, app_name: str = "Textbridge") -> None:
         self.language = language
         self._t = t = language.t
         self.sender = t("From")
@@ -68,7 +68,9 @@ class MailWords:
         self.not_delivered = t("Your text was not delivered")
         self.perhaps_not_sent = t("Your text was perhaps not sent")
         self.test = t("Test mail")
-        self.test_arrived = t("Mails of Textbridge arrive here. Nobody needs to answer this one.")
+        self.test_arrived = t(
+            "Mails of {name} arrive here. Nobody needs to answer this one.", name=app_name
+        )
         self.attachment = t("attachment")  # the name of a file without one
         self.not_fetched = t("this attachment could not be fetched.")
         self.not_arrived = t("this attachment had not arrived yet when the mail was written.")

@@ -7,16 +7,25 @@ blocked senders stay.
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection, select
 
-from services.core.errors import RequestRefused
+from services.core.errors import RequestRefused, StorageUnwell
 from services.core.messages import Device, uuid7
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.device_limits import CONVERSATION_CHANGES, DeviceLimits
-from services.store import conversations, counters, deletions, jobs, messages, scheduled
+from services.store import (
+    attachments,
+    conversations,
+    counters,
+    deletions,
+    jobs,
+    messages,
+    scheduled,
+)
 from services.store.database.schema import messages as messages_table
 from services.store.database.store import Store
 from services.store.deletions import Deleter
@@ -129,27 +138,35 @@ class Deleting:
     def _delete(self, deleter: Deleter, ids: Sequence[str], seqs: Sequence[int]) -> int:
         """Delete those of some messages that nothing works on; returns how many.
 
-        Their files go first, so that none is left without a row.
+        Their files are deleted after the transaction, so that a message that stays keeps its own.
         """
-        free = self.store.write(lambda tx: self._cancel(tx, deleter, ids, seqs))
-        if not free:
-            return 0
-        for file_id in self.store.read(lambda tx: removal.files_of(tx, free)):
-            self.media.remove(file_id)
 
-        def work(tx: Connection) -> int:
-            self._cancel(tx, deleter, free, seqs)
-            rows = tx.execute(select(messages_table).where(messages_table.c.id.in_(free))).all()
-            removed = set(removal.remove(tx, free))
-            gone = [row for row in rows if row.id in removed]
-            deletions.add_messages(tx, deleter, messages.next_seqs(tx, len(gone)), gone)
-            for conversation_id, number in {(row.conversation_id, row.number) for row in gone}:
+        def work(tx: Connection) -> tuple[int, list[str]]:
+            free = self._cancel(tx, deleter, ids, seqs)
+            of_these = messages_table.c.id.in_(free), ~removal.awaits_work()
+            rows = tx.execute(select(messages_table).where(*of_these)).all()
+            gone = [str(row.id) for row in rows]
+            files = attachments.detach(tx, gone)
+            removal.remove(tx, gone)
+            deletions.add_messages(tx, deleter, messages.next_seqs(tx, len(rows)), rows)
+            for conversation_id, number in {(row.conversation_id, row.number) for row in rows}:
                 if conversations.by_id(tx, conversation_id, [number]) is None:
                     changed = messages.next_seq(tx)
                     deletions.add_conversation(tx, deleter, changed, number, conversation_id)
-            return len(gone)
+            return len(rows), files
 
-        return self.store.write(work)
+        deleted, files = self.store.write(work)
+        self._remove_files(files)
+        return deleted
+
+    def _remove_files(self, file_ids: Sequence[str]) -> None:
+        """Delete detached files; those that remain are deleted by the next periodic cleaning."""
+        try:
+            for file_id in file_ids:
+                self.media.remove(file_id)
+                self.store.write(partial(attachments.remove, file_id=file_id), durable=False)
+        except StorageUnwell as error:
+            log.warning("files of deleted messages remain for now", error=str(error))
 
     def _cancel(
         self, tx: Connection, deleter: Deleter, ids: Sequence[str], seqs: Sequence[int]

@@ -1,7 +1,8 @@
 """Thumbnails of attachments: made when one is first wanted, kept beside the file."""
 
+import threading
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,13 +14,20 @@ from services.media.thumbnail import Thumbnail, make_thumbnail
 from services.store import attachments
 from services.store.database.store import Store
 
+LOCKS = 64  # a file has one of them, by its id
+
+
+def _locks() -> tuple[threading.Lock, ...]:
+    return tuple(threading.Lock() for _ in range(LOCKS))
+
 
 @dataclass(eq=False)
 class Thumbnails:
-    """Gives the thumbnails of attachments, one picture being worked on at a time."""
+    """Gives the thumbnails of attachments, each made once and one at a time in a process."""
 
     store: Store
     media: MediaStore
+    _being_made: tuple[threading.Lock, ...] = field(default_factory=_locks, init=False)
 
     def path(self, file: Attachment) -> Path | None:
         """The path of a file's thumbnail, a JPEG; ``None`` if the file is to be shown itself.
@@ -38,12 +46,15 @@ class Thumbnails:
         return None
 
     def _made(self, file: Attachment) -> Path | None:
-        path, kept = self.media.open(file.id), None
-        with one_picture.turn():
+        with self._being_made[hash(file.id) % LOCKS]:
             known = self.store.read(lambda tx: attachments.by_id(tx, file.id))
             if known is None or known.thumbnail != file.thumbnail:  # others have made it meanwhile
                 return None if known is None else self._kept(known)
-            made = one_picture.in_thread(partial(_thumbnail, path, file.content_type))
+            return self._make(file)
+
+    def _make(self, file: Attachment) -> Path | None:
+        path, kept = self.media.open(file.id), None
+        made = one_picture.work(partial(_thumbnail, path, file.content_type))
         if made.content is not None:
             kept = self.media.save_thumbnail(file.id, made.content)
         noted = replace(

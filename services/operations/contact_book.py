@@ -115,20 +115,26 @@ class ContactBook:
         checked = self._checked(read_contacts(content))
         return self._store.read(lambda tx: _plan(tx, checked, replace))
 
-    def import_file(self, content: bytes, *, replace: bool) -> ContactPlan:
+    def import_file(
+        self, content: bytes, *, replace: bool, stops_if_refused: bool = False
+    ) -> ContactPlan:
         """Make the changes of a file; what is refused or skipped is left out.
 
-        Returns what was done, by the contacts as they were at that moment. Raises as ``preview``.
+        With ``stops_if_refused`` nothing is changed if a line is refused. Returns what was done, by
+        the contacts as they were at that moment. Raises as ``preview``.
         """
         checked = self._checked(read_contacts(content))
 
         def work(tx: Connection) -> ContactPlan:
             plan = _plan(tx, checked, replace)
-            contacts.put_all(tx, plan.changes)
+            if not (stops_if_refused and plan.counts["refused"]):
+                contacts.put_all(tx, plan.changes)
             return plan
 
         plan = self._store.write(work)
         counts = plan.counts
+        if stops_if_refused and counts["refused"]:
+            return plan
         log.info(
             "contacts imported",
             added=counts["added"],

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from services.core.authors import with_name
 from services.core.keywords import Keyword, keyword
 from services.message_settings import MessageSettings
 from services.message_settings.rule_overlap import never_deciding
@@ -35,7 +36,8 @@ class RuleWarnings:
         known |= {device.extension for device in self._store.read(devices.of)}
         for extension in sorted(rules.named_extensions - known):
             yield (
-                f"Extension {extension} has neither a number nor a device. Check how it is written."
+                f"Extension {with_name(extension, rules.names)} has neither a number nor a device. "
+                "Check how it is written."
             )
 
 

@@ -24,7 +24,7 @@ def push_payload(notice: Notice) -> dict[str, Any]:
         "unread_total": notice.unread_total,
         "title": notice.title,
         "body": notice.body,
-        **notice.words,
+        **notice.parts,
     }
 
 

@@ -130,6 +130,20 @@ def remove(tx: Connection, file_id: str) -> None:
     tx.execute(delete(attachments).where(attachments.c.id == file_id))
 
 
+def detach(tx: Connection, message_ids: Sequence[str]) -> list[str]:
+    """Take the files of messages from them, and return their ids.
+
+    They are to be deleted: ``withdraw_uploads`` returns them until ``remove`` deletes their rows.
+    """
+    statement = (
+        update(attachments)
+        .where(attachments.c.message_id.in_(message_ids))
+        .values(message_id=None, extension=None, created_at=0.0)
+        .returning(attachments.c.id)
+    )
+    return [str(file_id) for file_id in tx.execute(statement).scalars()]
+
+
 def withdraw_uploads(tx: Connection, before: float) -> list[str]:
     """Take uploads before a time that no message has from their extension, and return their ids.
 

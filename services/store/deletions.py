@@ -17,6 +17,7 @@ from services.store.database.schema import deletions
 
 KEEP_SECONDS = 90 * 86_400.0
 BATCH = 1000  # rows that one call of ``prune`` deletes
+LOOKED_AT = 20_000  # rows that ``newest`` groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,23 +139,28 @@ def changed_since(
 
 
 def newest(tx: Connection, limit: int) -> list[DeletionRequest]:
-    """The last calls of apps that have deleted something, the newest first."""
-    last = func.max(deletions.c.changed)
-    of_messages = func.count(deletions.c.message_id)
+    """The last calls of apps that have deleted something, the newest first.
+
+    Only the last rows of the table are looked at: of a very long call the earlier ones may be left
+    out of its number of messages.
+    """
+    recent = select(deletions).order_by(deletions.c.changed.desc()).limit(LOOKED_AT).subquery()
+    last = func.max(recent.c.changed)
+    of_messages = func.count(recent.c.message_id)
     statement = (
         select(
-            func.min(deletions.c.at),
-            deletions.c.deleted_by,
-            deletions.c.device_id,
-            deletions.c.number,
+            func.min(recent.c.at),
+            recent.c.deleted_by,
+            recent.c.device_id,
+            recent.c.number,
             of_messages,
             func.count() - of_messages,
         )
         .group_by(
-            deletions.c.request,
-            deletions.c.deleted_by,
-            deletions.c.device_id,
-            deletions.c.number,
+            recent.c.request,
+            recent.c.deleted_by,
+            recent.c.device_id,
+            recent.c.number,
         )
         .order_by(last.desc())
         .limit(limit)

@@ -386,7 +386,7 @@ def test_what_does_not_come_back_whole_imports_nothing(operator: Operator) -> No
         page = operator.post(
             f"{PAGE}/import/apply", 422, sheet=broken, generation=generation(operator)
         )
-        assert "did not come back whole" in plain(page)
+        assert "upload was incomplete" in plain(page)
     answer = operator.client.post(f"/admin{PAGE}/import", data={"file": "x" * 6_200_000})
     assert answer.status_code == 413
     assert operator.gateway.settings.document() == before

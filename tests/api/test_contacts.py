@@ -134,3 +134,18 @@ def test_csv_of_other_programs_is_read(
     assert upload(phone, content.encode()).status_code == 200
     found = [(c["number"], c["name"], c["note"]) for c in phone.read("/contacts")["items"]]
     assert found == wanted
+
+
+def test_an_import_of_all_or_none_looks_at_the_list_of_that_moment(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone, book = service.pair("201"), service.gateway.contact_book
+    content = b"number,name\n+13035550177,Ann\n+13035550178,Bob\n"
+    monkeypatch.setattr(device_limits, "MOST_CONTACTS", 2)
+    assert book.preview(content, replace=True).counts["refused"] == 0
+    phone.call("PUT", "/contacts/72404", json={"name": "Parcels"})  # meanwhile
+    plan = book.import_file(content, replace=True, stops_if_refused=True)
+    assert plan.counts["refused"] == 1
+    assert [one["name"] for one in phone.read("/contacts")["items"]] == ["Parcels"]
+    book.import_file(content, replace=True)
+    assert [one["name"] for one in phone.read("/contacts")["items"]] == ["Ann", "Parcels"]

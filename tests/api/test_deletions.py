@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 
+from services.core.errors import StorageUnwell
 from services.messaging import deleting
 from services.operations import housekeeping
 from services.store import deletions, devices, jobs, opt_outs
@@ -244,3 +246,65 @@ def test_an_interrupted_deletion_can_be_repeated(
 
 def _device(service: Service, phone: Phone) -> Any:
     return service.gateway.store.read(lambda tx: devices.by_id(tx, phone.id))
+
+
+def test_a_message_that_is_tried_again_meanwhile_keeps_its_files(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = service.pair("201")
+    file = uploaded(phone)
+    failed = phone.send(to=PEER, **{"from": SHARED}, media_ids=[file["id"]])
+    store = service.gateway.store
+    remove = service.gateway.media.remove
+
+    def try_again(file_id: str) -> None:
+        job = jobs.Job(JobKind.SEND, failed["id"], "sms", lane="lane")
+        with pytest.raises(IntegrityError):  # the message is gone before its file is
+            store.write(lambda tx: jobs.add(tx, [job]))
+        remove(file_id)
+
+    done = update(jobs_table).values(state="dead")
+    store.write(lambda tx: tx.execute(done))
+    monkeypatch.setattr(service.gateway.media, "remove", try_again)
+    assert deleted(phone, f"/messages/{failed['id']}?permanently=true").status_code == 204
+    assert phone.get(f"/messages/{failed['id']}").status_code == 404
+    assert files(Path(media_folder(service))) == []
+
+
+def test_files_that_remain_after_a_crash_are_deleted_later(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = service.pair("201")
+    file = uploaded(phone)
+    sent = phone.send(to=PEER, **{"from": SHARED}, media_ids=[file["id"]])
+    run_due_jobs(service.gateway)
+    media = service.gateway.media
+
+    def unwell(file_id: str) -> None:
+        raise StorageUnwell("disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(media, "remove", unwell)
+        assert deleted(phone, f"/messages/{sent['id']}?permanently=true").status_code == 204
+    assert len(files(Path(media_folder(service)))) == 1
+    assert phone.get(f"/media/{file['id']}").status_code == 404
+    housekeeping.remove_leftovers(service.gateway.store, media)
+    assert files(Path(media_folder(service))) == []
+    assert service.gateway.store.read(lambda tx: tx.execute(select(attachments)).all()) == []
+    assert violations(service) == []
+
+
+def test_only_the_last_rows_are_looked_at_for_the_list(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = service.pair("201")
+    for text in ("one", "two", "three"):
+        service.receive(SHARED, text)
+    run_due_jobs(service.gateway)
+    path = f"/conversations/{conversation(phone)['id']}/messages"
+    for one in phone.read(path)["items"][1:]:
+        assert deleted(phone, f"/messages/{one['id']}?permanently=true").status_code == 204
+    store = service.gateway.store
+    assert len(store.read(lambda tx: deletions.newest(tx, 10))) == 2
+    monkeypatch.setattr(deletions, "LOOKED_AT", 1)
+    assert len(store.read(lambda tx: deletions.newest(tx, 10))) == 1

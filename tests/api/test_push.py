@@ -257,6 +257,11 @@ def test_the_words_of_a_notification(told: dict[str, Any], title: str, body: str
     assert (notice.title, notice.body) == (title, body)
 
 
+def test_a_test_notification_has_the_name_of_the_installation() -> None:
+    notice = NotificationText(Language(), "Harbour Texts").test(Device("d", "201"))
+    assert notice.title == "Harbour Texts"
+
+
 def test_the_badge_counts_every_number_of_the_extension(
     service: Service, browser: BrowserPush
 ) -> None:

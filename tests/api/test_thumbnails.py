@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from PIL import Image
 from sqlalchemy import update
 
-from services.media.thumbnail import thumbnail_id
+from services.media.thumbnail import Thumbnail, thumbnail_id
 from services.messaging import thumbnails
 from services.store.database.schema import attachments, jobs
 from tests.api.conftest import API, PEER, SHARED, Phone, Service
@@ -51,6 +52,36 @@ def size_of(content: bytes) -> tuple[int, int]:
 
 def fetched(service: Service, url: str) -> Any:
     return service.client.get(url[url.index("/media/") :], buffered=True)
+
+
+def test_who_waits_for_the_same_thumbnail_does_not_make_it_again(
+    service: Service, phone: Phone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = sent(phone, picture())
+    made: list[str] = []
+    others: list[Thread] = []
+    media = service.gateway.media
+    make, save = thumbnails.make_thumbnail, media.save_thumbnail
+
+    def ask() -> None:
+        made.append(fetched(service, file["thumbnail_url"]).status)
+
+    def save_slowly(file_id: str, content: bytes) -> Path:
+        others.append(Thread(target=ask))
+        if len(others) == 1:
+            others[0].start()
+            others[0].join(2)  # it waits for this one
+        return save(file_id, content)
+
+    def count(path: Path, content_type: str) -> Thumbnail:
+        made.append("made")
+        return make(path, content_type)
+
+    monkeypatch.setattr(media, "save_thumbnail", save_slowly)
+    monkeypatch.setattr(thumbnails, "make_thumbnail", count)
+    assert fetched(service, file["thumbnail_url"]).status_code == 200
+    others[0].join()
+    assert made == ["made", "200 OK"]
 
 
 def test_a_thumbnail_is_made_once_and_served_by_link_and_token(

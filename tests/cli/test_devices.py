@@ -120,6 +120,7 @@ def test_contacts_are_imported_all_or_none(terminal: Terminal, tmp_path: Path) -
     assert terminal.json("contacts", "list") == wanted
     file.write_text("number,name\n+13035550188,Bob\n?,Eve\n", "utf-8")
     assert "Line 3" in terminal.flask("contacts", "import", str(file), code=1).stderr
+    assert terminal.json("contacts", "list") == wanted
     file.write_text("number,name\n+13035550188\n", "utf-8")
     assert "Line 2" in terminal.flask("contacts", "import", str(file), code=1).stderr
     file.write_text("phone,who\n+13035550188,Bob\n", "utf-8")

@@ -195,6 +195,9 @@ def test_the_rules_are_listed_with_what_nobody_knows(practice: Terminal) -> None
     assert [line.split()[0] for line in lines[1:5]] == ["Robot", "Copy", "Holiday", "Price"]
     assert "Extension 209 has neither a number nor a device." in told.stderr
     assert "Extension 201" not in told.stderr
+    practice.flask("extensions", "name", "209", "Nina Example")
+    told = practice.flask("rules", "list")
+    assert "Extension Nina Example (209) has neither a number nor a device." in told.stderr
     as_json = practice.json("rules", "list")
     assert as_json["inbound"] == json.loads(PRACTICE.read_bytes())["inbound"]
 

@@ -47,6 +47,7 @@ NEW = (
         ),
         (b"BEGIN:VCARD\nFN;CHARSET=no-such;ENCODING=QUOTED-PRINTABLE:=ZZ=41\n", "=ZZA", [], ""),
         (b'BEGIN:VCARD\nFN;X="a:Ann\nTEL:1\n', "Ann", ["1"], ""),
+        (b"BEGIN:VCARD\nORG:A\\\\;B\\;C;;D\\\nTEL:1\n", "A\\ B;C D\\", ["1"], ""),
     ],
 )
 def test_cards_are_read(content: bytes, name: str, numbers: list[str], note: str) -> None:

@@ -7,7 +7,9 @@ from email.headerregistry import Address
 import pytest
 
 from services.config.parsers import language
+from services.core.emergency_numbers import require_no_emergency
 from services.core.error_words import reason_in
+from services.core.errors import RequestRefused
 from services.core.language import LANGUAGES, Language
 from services.core.local_time import UTC_TIME
 from services.core.messages import Attachment, Device, Message
@@ -69,6 +71,20 @@ def test_reasons_by_their_code_and_others_as_they_are() -> None:
     assert reason_in(german, "30007", "Taken for spam.") == "Taken for spam."
 
 
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_the_test_mail_names_the_installation(tag: str) -> None:
+    assert "Harbour Texts" in MailWords(Language(tag), "Harbour Texts").test_arrived
+
+
+@pytest.mark.parametrize("tag", sorted(set(LANGUAGES) - {"en"}))
+def test_a_refused_emergency_number_is_named_in_every_language(tag: str) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        require_no_emergency("1-911", [], "US", "to")
+    words = reason_in(Language(tag), refused.value.code, refused.value.reason)
+    assert words != refused.value.reason
+    assert "911" in words
+
+
 @pytest.mark.parametrize(
     ("preview", "title", "body"),
     [("full", PEER, "Photo"), ("sender", PEER, "Nouveau message"), ("none", "Nouveau message", "")],
@@ -78,7 +94,7 @@ def test_a_notification_in_french(preview: str, title: str, body: str) -> None:
     told = message(media=(Attachment(content_type="image/gif"),))
     notice = NotificationText(Language("fr-CA")).of_message(told, device, "received", lambda _: {})
     assert (notice.title, notice.body) == (title, body)
-    assert (preview == "none") is (notice.words == {})
+    assert (preview == "none") is (notice.parts == {})
 
 
 def test_the_variable_is_forgiving_and_names_the_languages() -> None:

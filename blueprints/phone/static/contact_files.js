@@ -6,7 +6,7 @@ import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { many, t } from "./words.js";
 
-const PATIENCE = 60_000;
+const PATIENCE = 60_000; // milliseconds
 const SHOWN = 50; // lines of a preview
 
 // The nodes of the settings; `guarded` shows what has failed.

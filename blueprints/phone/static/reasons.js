@@ -14,7 +14,7 @@ const KNOWN = {
   carrier_off: t("The carrier of this number is not set up. Ask your administrator."),
   channel_not_carried: t("This number does not carry WhatsApp or RCS."),
   country_not_allowed: t("Texts to this country or kind of number are turned off. Ask your administrator."),
-  emergency_number: t("Texts do not reach emergency services. Call them."),
+  emergency_number: t("Textbridge cannot send texts to emergency services. Call {number}."),
   fault: t("The server has a fault. Tell your administrator."),
   file_too_large: t("A file is too large for the carrier."),
   file_type: t("The carrier does not take files of this kind."),
@@ -53,7 +53,8 @@ const KNOWN = {
 
 // The words for an error with this code; `words` are those of the server.
 export function reasonFor(code, words) {
-  return (language !== "en" && KNOWN[code]) || words;
+  const number = words?.match(/\d+/)?.[0] ?? ""; // an emergency number: the only reason with a value
+  return (language !== "en" && KNOWN[code]?.replace("{number}", number)) || words;
 }
 
 // Why nobody can write in a conversation; empty if one can. `nameOf(number)` is the name of a person.

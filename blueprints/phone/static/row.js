@@ -21,6 +21,7 @@ export function row() {
       { class: "row-link" },
       avatar(),
       top(later),
+      own(),
       el("span", { class: "row-preview", dir: "auto" }),
       el("span", { class: "row-end" }, mark("pinned", "pin", t("Pinned")), mark("muted", "mute", t("Muted")), badge),
     ),
@@ -31,10 +32,15 @@ function mark(name, drawing, words) {
   return el("span", { class: `row-mark row-${name}`, title: words, hidden: true }, icon(drawing), el("span", { class: "hidden", text: words }));
 }
 
-// The first line of a row: who, by which number of ours, when.
+// The first line of a row: who, when.
 export function top(later) {
-  const parts = [el("bdi", { class: "row-name" }), el("span", { class: "row-own" }), later, el("span", { class: "row-time" })];
+  const parts = [el("bdi", { class: "row-name" }), later, el("span", { class: "row-time" })];
   return el("span", { class: "row-top" }, parts);
+}
+
+// In the second line: by which number of ours.
+function own() {
+  return el("span", { class: "row-own", dir: "auto" });
 }
 
 export function put(node, selector, text) {
@@ -63,7 +69,7 @@ export function begun() {
 export function paintRow(node, one, isCurrent, isMixed) {
   const [link] = node.children;
   const peers = peersOf(one);
-  const own = isMixed && state.me?.numbers.length > 1 ? ownName(one.number) : "";
+  const ours = isMixed && state.me?.numbers.length > 1 ? ownName(one.number) : "";
   link.href = one.href ?? `#/c/${one.id}`;
   link.setAttribute("aria-current", isCurrent ? "page" : "false");
   node.classList.toggle("unread", one.unread_count > 0);
@@ -71,8 +77,8 @@ export function paintRow(node, one, isCurrent, isMixed) {
   put(link, ".row-name", titleOf(peers));
   put(link, ".row-time", one.last_message ? briefly(one.last_message.created_at) : "");
   link.querySelector(".row-time").title = one.last_message ? fullTime(one.last_message.created_at) : "";
-  put(link, ".row-own", own);
-  link.querySelector(".row-own").hidden = !own;
+  put(link, ".row-own", ours);
+  link.querySelector(".row-own").hidden = !ours;
   for (const name of ["pinned", "muted"]) link.querySelector(`.row-${name}`).hidden = !one[name];
   const badge = link.querySelector(".count");
   badge.hidden = !one.unread_count;

@@ -2,6 +2,7 @@
 
 import { call, Refused, Unreachable } from "./api.js";
 import * as db from "./db.js";
+import { Renewals } from "./renewals.js";
 import { ScheduledTexts, stateOf } from "./scheduled_texts.js";
 
 const PAGE = 50;
@@ -20,6 +21,7 @@ class State extends EventTarget {
   #messages = new Map(); // conversation id -> Map of message id -> message
   #templates = new Map(); // our number and theirs -> templates, filled in for them
   #reached = new Map(); // conversation id -> {from, more}: all messages since `from` are here
+  #renewals = new Renewals((id) => this.conversations.has(id) && this.#loadAgain(id));
 
   tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
@@ -233,12 +235,12 @@ class State extends EventTarget {
     return kept;
   }
 
-  // A message was deleted at the server.
+  // A message was deleted at the server; its conversation follows soon, once for many messages.
   async forgetMessage(conversationId, id) {
     this.#messages.get(conversationId)?.delete(id);
     await db.remove("messages", id);
     await this.schedule.forget((one) => one.id === id);
-    if (this.conversations.has(conversationId)) await this.#loadAgain(conversationId);
+    this.#renewals.add(conversationId);
     this.tell("messages", { id: conversationId });
   }
 

@@ -38,18 +38,18 @@ export const locale = navigator.languages.find((one) => primary(one) === primary
 
 const plurals = new Intl.PluralRules(locale);
 const numbers = new Intl.NumberFormat(locale);
-let catalog = {}; // {English sentence: translation, or translations by plural category}
+let catalogue = {}; // {English sentence: translation, or translations by plural category}
 
 // Bring the translations here; without a connection, and before they were ever loaded, the words are English.
 export async function loadWords() {
   if (language === "en") return;
   const answer = await fetch(`/phone/words_${language}.json`).catch(() => null);
-  if (answer?.ok) catalog = await answer.json();
+  if (answer?.ok) catalogue = await answer.json();
 }
 
 // t("Text from {name}", { name }): the sentence in the person's language.
 export function t(sentence, values = {}) {
-  return filled(catalog[sentence] ?? sentence, values);
+  return filled(catalogue[sentence] ?? sentence, values);
 }
 
 // The same for a sentence of the page, which is no word of a script.
@@ -58,7 +58,7 @@ export const translated = t;
 // many(3, "{count} text", "{count} texts"): the form of a sentence for a number.
 export function many(count, one, other, values = {}) {
   const english = count === 1 ? one : other;
-  const translated = catalog[other];
+  const translated = catalogue[other];
   return filled(translated?.[plurals.select(count)] ?? translated?.other ?? english, { count, ...values });
 }
 

@@ -44,7 +44,7 @@ async function notify(notice) {
   if ("unread_total" in notice && "setAppBadge" in navigator) await navigator.setAppBadge(notice.unread_total).catch(() => {});
   if (notice.type === "conversation.read") return takeAway(notice.conversation_id);
   const seen = (await windows()).some((one) => one.focused && one.url.includes(notice.conversation_id));
-  catalog = await translations();
+  catalogue = await translations();
   return registration.showNotification(await titleOf(notice), {
     body: bodyOf(notice),
     tag: notice.conversation_id ?? notice.type,
@@ -73,7 +73,7 @@ function bodyOf({ kind, count, body = "" }) {
 
 // Words, as words.js has them: this is no module.
 
-let catalog = {};
+let catalogue = {};
 
 async function translations() {
   const found = await caches.match(`${PAGE}words_${SHELL.language}.json`);
@@ -81,11 +81,11 @@ async function translations() {
 }
 
 function t(sentence, values = {}) {
-  return filled(catalog[sentence] ?? sentence, values);
+  return filled(catalogue[sentence] ?? sentence, values);
 }
 
 function many(count, one, other, values = {}) {
-  const form = catalog[other]?.[new Intl.PluralRules(SHELL.language).select(count)] ?? catalog[other]?.other;
+  const form = catalogue[other]?.[new Intl.PluralRules(SHELL.language).select(count)] ?? catalogue[other]?.other;
   return filled(form ?? (count === 1 ? one : other), { count, ...values });
 }
 

@@ -5,7 +5,7 @@ const STEP = 1.5;
 const DOUBLE_TAP = 2.5; // how large a double tap makes it
 const TAP_TIME = 300; // milliseconds between two taps
 const TAP_DISTANCE = 24; // pixels
-const SWIPE = 60;
+const SWIPE = 60; // CSS pixels
 
 export class Zoom {
   #scale = 1;

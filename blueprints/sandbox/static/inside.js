@@ -97,7 +97,7 @@ export class Inside {
     this.screen.show({
       id: message.id,
       mine: message.direction === "out",
-      who: message.direction === "out" ? `Extension ${this.session.extension}` : "Phone outside",
+      who: message.direction === "out" ? this.session.author : "Phone outside",
       text: message.text,
       media: message.media,
       at: new Date(message.created_at),

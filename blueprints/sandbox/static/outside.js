@@ -118,7 +118,7 @@ export class Outside {
     this.screen.show({
       ...text,
       mine: text.sent,
-      who: text.sent ? "Phone outside" : `Extension ${this.session.extension}`,
+      who: text.sent ? "Phone outside" : this.session.author,
       at: new Date(text.at * 1000),
     });
   }

@@ -41,6 +41,7 @@ async function start() {
   const session = await call("POST", "/sandbox/session", { body: { token: kept().token ?? "" } });
   keep({ token: session.token });
   for (const place of document.querySelectorAll("[data-extension]")) place.textContent = session.extension;
+  document.getElementById("inside-title").textContent = session.author;
   const speak = (words) => (spoken.textContent = words);
   const incoming = new Progress("in", speak);
   const outgoing = new Progress("out", speak);

@@ -1,7 +1,7 @@
 """Deletes messages with everything that belongs to them: jobs, receipts, turns, attachment rows.
 
-The caller deletes the attachments' files first. If it is interrupted between the two, the next run
-deletes the same messages again, and no file is left without a row.
+A caller whose next run deletes the same messages again deletes the attachments' files first: if it
+is interrupted between the two, no file is left without a row. Others use ``attachments.detach``.
 """
 
 from collections.abc import Sequence

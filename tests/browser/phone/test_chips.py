@@ -84,3 +84,18 @@ def test_the_own_number_is_never_cut_to_nothing(phone: Open, world: World) -> No
     assert own.evaluate("(node) => node.scrollWidth <= node.clientWidth")
     box = row(page, name).locator(".row-name").bounding_box()
     assert box["width"] > 40
+
+
+def test_who_has_written_is_readable_beside_a_long_number_of_ours(
+    phone: Open, world: World
+) -> None:
+    peer, page = world.peer(), phone(viewport={"width": 390, "height": 844})
+    world.text(peer, "hi")
+    line = row(page, spoken(peer))
+    line.wait_for()
+    for place, words in (("own", "(202) 555-0143"), ("time", "Nov 24, 2025")):
+        line.locator(f".row-{place}").evaluate("(node, words) => (node.textContent = words)", words)
+    name, own, preview = (line.locator(f".row-{part}") for part in ("name", "own", "preview"))
+    for node in (name, own, preview):
+        assert node.evaluate("(node) => node.scrollWidth <= node.clientWidth")
+    assert own.bounding_box()["y"] >= name.bounding_box()["y"] + name.bounding_box()["height"] - 1

@@ -53,6 +53,26 @@ def test_a_message_is_deleted_on_all_devices(phone: Open, world: World) -> None:
     assert mine.locator(".message .words", has_text="second").count() == 0
 
 
+def test_many_deleted_messages_load_their_conversation_a_few_times(
+    phone: Open, world: World, complaints: list[str]
+) -> None:
+    peer, page = world.peer(), phone("202", **DESK)
+    for count in range(30):
+        world.text(peer, f"text {count}")
+    row(page, spoken(peer)).get_by_text("text 29").wait_for()
+    known = eventually(lambda: (found := world.messages(peer))[29:] and found)
+    path = f"/api/v1/conversations/{known[0]['conversation_id']}"
+    asked: list[str] = []
+    page.on("request", lambda request: request.url.endswith(path) and asked.append(request.url))
+    page.context.set_offline(True)
+    for message in known[1:]:
+        world.api("DELETE", f"/messages/{message['id']}?permanently=true")
+    page.context.set_offline(False)
+    row(page, spoken(peer)).get_by_text("text 0").wait_for()
+    assert 1 <= len(asked) <= 10
+    complaints.clear()  # requests without a connection
+
+
 def test_a_conversation_is_deleted_while_a_colleague_has_it_open(
     phone: Open, world: World, complaints: list[str]
 ) -> None:
