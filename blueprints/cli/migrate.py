@@ -81,7 +81,9 @@ def _options(command: Command) -> Command:
                 help="Our carrier for one of theirs, such as thinq=bandwidth; "
                 "=bandwidth: for rows without one. Repeatable.",
             ),
-            click.option("--no-history", is_flag=True, help="Leave the messages where they are."),
+            click.option(
+                "--no-history", is_flag=True, help="Take no messages; only record their STOPs."
+            ),
             click.option("--since", default="", help="Only messages from then on: 2026-01-31."),
             click.option(
                 "--left-out",

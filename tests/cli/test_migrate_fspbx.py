@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
@@ -33,6 +33,11 @@ SECRET = "s3cret-of-the-reader"
 Make = Callable[..., Terminal]
 
 
+def documented_grant() -> bytes:
+    page = Path("docs/migrate.md").read_bytes()
+    return b"GRANT SELECT ON v_" + page.partition(b"GRANT SELECT ON v_")[2].partition(b";")[0]
+
+
 @pytest.fixture(scope="module")
 def filled(postgres: str) -> Iterator[str]:
     url = new_database(postgres)
@@ -42,7 +47,7 @@ def filled(postgres: str) -> Iterator[str]:
             "DO $$ BEGIN CREATE ROLE textbridge_reader LOGIN; "
             "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
         )
-        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO textbridge_reader")
+        connection.execute(documented_grant())
     yield url
     drop_database(postgres, url)
 
@@ -334,6 +339,52 @@ def test_texts_from_before_a_day_stay_but_their_stop_counts(make_terminal: Make,
     assert done["done"]["texts"] == 0
     assert done["messages"]["left_out"]["It is older than what is kept or asked for."] > 1500
     assert ("+13035550101", data.number(500)) in opted_out(terminal)
+
+
+@pytest.mark.parametrize("table", ["v_messages", "v_message_media", "messages", "v_domains"])
+def test_a_table_that_may_not_be_read_is_named(
+    make_terminal: Make, filled: str, pbx: str, table: LiteralString
+) -> None:
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(f"REVOKE SELECT ON {table} FROM textbridge_reader")
+        try:
+            told = migrate(make_terminal(), "--yes", code=1)
+        finally:
+            connection.execute(f"GRANT SELECT ON {table} TO textbridge_reader")
+    assert f"GRANT SELECT ON {table} TO textbridge_reader;" in told.stderr
+
+
+def test_without_the_history_its_stops_are_recorded(make_terminal: Make, pbx: str) -> None:
+    terminal = make_terminal()
+    done = migrate_json(terminal, "--yes", "--no-history")
+    assert (done["done"]["texts"], done["messages"]["total"]) == (0, 0)
+    assert done["done"]["opt_outs"] == 2
+    assert ("+13035550101", data.number(500)) in opted_out(terminal)
+
+
+def test_a_stop_that_comes_while_the_command_asks_is_recorded(
+    make_terminal: Make, filled: str, pbx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = make_terminal()
+    key = UUID(int=84_000)
+
+    def confirm(*_: Any, **__: Any) -> bool:
+        with psycopg.connect(filled) as connection:
+            connection.execute(
+                "INSERT INTO messages (message_uuid, domain_uuid, source, destination, message, "
+                "direction, type, created_at) "
+                "VALUES (%s, %s, '+13035550143', %s, 'stop', 'in', 'sms', '2026-01-02')",
+                (key, data.MAIN, data.number(500)),
+            )
+        return True
+
+    monkeypatch.setattr("click.confirm", confirm)
+    try:
+        migrate(terminal)
+    finally:
+        with psycopg.connect(filled) as connection:
+            connection.execute("DELETE FROM messages WHERE message_uuid = %s", (key,))
+    assert ("+13035550143", data.number(500)) in opted_out(terminal)
 
 
 def test_the_domain_must_be_named_where_there_are_several(make_terminal: Make, pbx: str) -> None:

@@ -1,8 +1,8 @@
 """FS PBX: its PostgreSQL database, which it shares with FusionPBX.
 
 Tables and columns by the migrations of https://github.com/nemerald-voip/fspbx (release 1.9.8), and
-by ``app_config.php`` of https://github.com/fusionpbx/fusionpbx-app-messages. Of columns and tables
-that an older version lacks nothing is read.
+by ``app_config.php`` of https://github.com/fusionpbx/fusionpbx-app-messages. Columns and tables
+that an older version lacks are skipped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from services.operations.migration.source import (
 EXAMPLE = "postgresql://textbridge_reader:password@pbx.example.com/fusionpbx"
 PAGE = 500
 TABLES = (
-    *("v_domains", "v_sms_destinations", "v_extensions", "v_ring_groups", "v_voicemails"),
+    *("v_domains", "v_sms_destinations", "v_extensions", "v_ring_groups"),
     *("contacts", "contact_phones", "v_contacts", "v_contact_phones", "phonebook_contacts"),
     *("messages", "v_sms_messages", "v_messages", "v_message_media"),
 )
@@ -44,22 +44,35 @@ class FsPbx:
         self._media_from = media_from.rstrip("/")
         self._connection = open_postgres(self._url)
         self._error: type[Exception] = driver("psycopg", "psycopg[binary]").Error
+        # information_schema shows each user only what this user may read; these show everything.
         found = self._rows(
-            "SELECT table_name::text, column_name::text FROM information_schema.columns "
-            "WHERE table_schema = ANY (current_schemas(false)) AND table_name = ANY (%s)",
+            "SELECT c.relname::text, a.attname::text, has_any_column_privilege(c.oid, 'SELECT') "
+            "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+            "AND a.attnum > 0 AND NOT a.attisdropped "
+            "WHERE pg_table_is_visible(c.oid) AND c.relname = ANY (%s)",
             list(TABLES),
         )
         self._columns: dict[str, set[str]] = {}
-        for table, column in found:
+        for table, column, _ in found:
             self._columns.setdefault(table, set()).add(column)
-        missing = {"v_domains", "v_sms_destinations"} - self._columns.keys()
-        if missing:
-            self.close()
-            raise SourceError(
-                f"The database {self._url.database} has no table {', '.join(sorted(missing))}, or "
-                "this user may not read it (see docs/migrate.md)."
-            )
+        self._require_tables(sorted({table for table, _, is_readable in found if not is_readable}))
         self._domain = self._chosen_domain(domain)
+
+    def _require_tables(self, forbidden: Sequence[str]) -> None:
+        """Raise ``SourceError`` for a table that is needed, or that is there and not readable."""
+        missing = {"v_domains", "v_sms_destinations"} - self._columns.keys()
+        if not missing and not forbidden:
+            return
+        self.close()
+        if missing:
+            raise SourceError(
+                f"The database {self._url.database} has no table {', '.join(sorted(missing))}."
+            )
+        raise SourceError(
+            f"The user {self._url.username or 'of this address'} may not read the table "
+            f"{', '.join(forbidden)} of the database {self._url.database}. Allow it: "
+            f"GRANT SELECT ON {', '.join(forbidden)} TO {self._url.username or 'this user'};"
+        )
 
     def pause(self) -> None:
         """End the transaction; the next query begins another."""

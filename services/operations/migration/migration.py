@@ -34,8 +34,9 @@ log = structlog.get_logger()
 class Wishes:
     """What is asked for.
 
-    ``carriers`` are our names of carriers by those of the other system, as they were typed. Texts
-    before ``since`` (seconds since 1970) are left out.
+    Without ``with_history`` no message is taken, only its STOPs are recorded. ``carriers`` are our
+    names of carriers by those of the other system, as they were typed. Texts before ``since``
+    (seconds since 1970) are left out.
     """
 
     replaces: bool = False
@@ -111,7 +112,9 @@ class Migration:
         own |= {number: entry.carrier for number, entry in numbers.entries.items()}
         since = max(wishes.since, self.retention.ages().messages or 0.0)
         reader = TextReader(source.name, own, carriers, self.country, since)
-        survey = self.history.survey(source, reader, progress) if wishes.with_history else Survey()
+        survey = self.history.survey(source, reader, progress)
+        if not wishes.with_history:  # who has said STOP is opted out all the same
+            survey = Survey(stops=survey.stops)
         return Plan(numbers, people, names, reader, survey, list(source.remarks()))
 
     def carry_out(self, source: Source, plan: Plan, progress: Progress) -> Done:
@@ -120,7 +123,10 @@ class Migration:
         Raises ``SettingsConflict`` if Message Settings were changed meanwhile, ``SourceError`` and
         ``StorageUnwell``. What was done before stays; doing it again goes on from there.
         """
-        recorded = self.history.record_stops(plan.survey.stops, source.title)
+        # Read again: while somebody is asked, a STOP may come in. The messages below are read in
+        # the same transaction of the source.
+        stops = self.history.survey(source, plan.reader, progress).stops
+        recorded = self.history.record_stops(stops, source.title)
         self._write_numbers(plan.numbers)
         if plan.names:
             self._write_names(plan.names)
