@@ -10,6 +10,7 @@ import click
 
 from blueprints.cli.terminal import escaped, moment, note, short, stamp, table
 from services.core.commands import flask_command
+from services.operations.migration.history import Stop
 from services.operations.migration.migration import Done, Plan
 from services.operations.migration.numbers import NumberLine, Outcome
 
@@ -84,11 +85,15 @@ def _show_history(plan: Plan) -> None:
         click.echo()
     if survey.stops:
         rows_of_stops = [
-            (one.message.peer, one.message.number, moment(one.message.created_at), one.word)
+            (one.message.peer, one.message.number, moment(_time_of(one)), one.word)
             for one in survey.stops
         ]
         table(("OPT-OUT OF", "FROM NUMBER", "AT", "TEXT"), rows_of_stops, "")
         click.echo()
+
+
+def _time_of(stop: Stop) -> float | None:
+    return stop.message.created_at if stop.has_time else None
 
 
 def _counted(outcomes: Iterable[Outcome]) -> str:
@@ -153,7 +158,7 @@ def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any
             {
                 "peer": one.message.peer,
                 "number": one.message.number,
-                "at": stamp(one.message.created_at),
+                "at": stamp(_time_of(one)),
                 "text": one.word,
             }
             for one in survey.stops

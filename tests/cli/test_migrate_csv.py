@@ -112,3 +112,45 @@ def test_history_older_than_what_is_kept_is_left_out(make_terminal: Make, tmp_pa
 def test_cells_that_spreadsheets_escape_are_read(terminal: Terminal, tmp_path: Path) -> None:
     numbers = file(tmp_path, "n.csv", "number,carrier,extension\n'+12025550101,telnyx,201\n")
     assert migrate(terminal, "--numbers", numbers)["done"]["numbers"] == 1
+
+
+def test_a_stop_without_a_time_counts(terminal: Terminal, tmp_path: Path) -> None:
+    rows = file(
+        tmp_path,
+        "m.csv",
+        "direction,text,from,to,at,id\n"
+        f"in,START,+13035550164,{NUMBER},2026-01-02T10:00:00Z,a1\n"
+        f"in,STOP,+13035550164,{NUMBER},31/12/2025 10:00,a2\n"
+        f"in,Stop.,+13035550165,{NUMBER},,a3\n"
+        f"in,STOP,+13035550166,{NUMBER},2026-01-02T10:00:00Z,a4\n"
+        f"in,START,+13035550166,{NUMBER},sometime,a5\n"
+        f'out,STOP,{NUMBER},+13035550167,"Jan 5, 2026",a6\n',
+    )
+    done = migrate(terminal, "--messages", rows)
+    assert done["messages"]["left_out"] == {
+        "It has no time, or one that cannot be. Its STOP counts.": 2,
+        "It has no time, or one that cannot be.": 2,
+    }
+    everybody = [(f"+1303555016{digit}", NUMBER) for digit in (4, 5, 6)]
+    assert opted_out(terminal) == everybody
+    assert migrate(terminal, "--messages", rows)["opt_outs"] == []
+    terminal.flask("optouts", "remove", "+13035550165", "--reason", "They asked for texts again.")
+    assert migrate(terminal, "--messages", rows)["opt_outs"] == []
+    assert opted_out(terminal) == [everybody[0], everybody[2]]
+
+
+def test_rows_with_the_same_id_refuse_nothing_else(terminal: Terminal, tmp_path: Path) -> None:
+    rows = file(
+        tmp_path,
+        "m.csv",
+        "direction,text,from,to,at,id\n"
+        f"in,first,+13035550161,{NUMBER},2026-01-02T10:00:00Z,a1\n"
+        f"in,second,+13035550162,{NUMBER},2026-01-02T10:00:00Z,a1\n"
+        f"in,third,+13035550161,{NUMBER},2026-01-02T10:00:01Z,a1\n"
+        f"in,first,+13035550161,{NUMBER},2026-01-02T10:00:00Z,a1\n",
+    )
+    done = migrate(terminal, "--messages", rows)
+    assert (done["messages"]["new"], done["done"]["texts"]) == (3, 3)
+    assert done["messages"]["left_out"] == {"A row before it has the same id and says the same.": 1}
+    assert [one.text for one in stored(terminal)] == ["first", "second", "third"]
+    assert migrate(terminal, "--messages", rows)["done"]["texts"] == 0

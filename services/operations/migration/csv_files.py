@@ -138,14 +138,17 @@ class CsvFiles:
     @cached_property
     def _texts(self) -> list[TextRow]:
         seen: Counter[str] = Counter()
+        known: dict[str, str] = {}
         rows = []
         for _, cells in self._read("texts", _titles(TEXT_TITLES), needed=("direction", "text")):
             row = self._text_row(cells)
+            said = (row.direction, row.number, row.peer, row.text, row.at)
+            digest = hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()[:32]
             if not row.key:  # the same text at the same moment may stand there twice
-                said = (row.direction, row.number, row.peer, row.text, row.at)
-                digest = hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()[:32]
                 seen[digest] += 1
                 row = replace(row, key=f"{digest}:{seen[digest]}")
+            elif known.setdefault(row.key, digest) != digest:  # another message with its id
+                row = replace(row, key=f"{row.key}:{digest}")
             rows.append(row)
         return sorted(rows, key=lambda row: -inf if row.at is None else row.at)
 
