@@ -7,7 +7,7 @@ from typing import Any
 from services.core.messages import Status
 from services.store import contacts
 from services.store.database.schema import messages as messages_table
-from tests.cli.conftest import Terminal
+from tests.cli.conftest import DEVICE, Terminal
 from tests.cli.test_migrate_fspbx import count, opted_out, stored
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 
@@ -154,3 +154,26 @@ def test_rows_with_the_same_id_refuse_nothing_else(terminal: Terminal, tmp_path:
     assert done["messages"]["left_out"] == {"A row before it has the same id and says the same.": 1}
     assert [one.text for one in stored(terminal)] == ["first", "second", "third"]
     assert migrate(terminal, "--messages", rows)["done"]["texts"] == 0
+
+
+def test_what_was_deleted_in_an_app_does_not_come_back(
+    make_terminal: Make, database: str, tmp_path: Path
+) -> None:
+    stored_in = {"DATABASE_URL": database} if database else {}
+    terminal = make_terminal(NUMBER_ENTRY, ALLOW_DELETE="true", **stored_in)
+    rows = file(
+        tmp_path,
+        "m.csv",
+        "direction,text,from,to,at,status\n"
+        f"in,in,{PEER},{NUMBER},2026-01-02T10:00:00Z,\n"
+        f"out,out,{NUMBER},{PEER},2026-01-02T10:00:01Z,sent\n"
+        f"in,stays,+13035550178,{NUMBER},2026-01-02T10:00:02Z,\n",
+    )
+    migrate(terminal, "--messages", rows)
+    first, second, _ = stored(terminal)
+    deleting = terminal.gateway.deleting
+    deleting.delete_message(DEVICE, first.id)
+    deleting.delete_conversation(DEVICE, second.conversation_id)
+    again = migrate(terminal, "--messages", rows)
+    assert (again["messages"]["new"], again["done"]["texts"]) == (0, 0)
+    assert [one.text for one in stored(terminal)] == ["stays"]
