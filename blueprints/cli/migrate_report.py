@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from blueprints.cli.terminal import escaped, moment, note, short, stamp, table
+from blueprints.cli.terminal import escaped, moment, note, stamp, table
 from services.core.commands import flask_command
+from services.operations.contact_book import ContactLine
 from services.operations.migration.history import Stop
 from services.operations.migration.migration import Done, Plan
 from services.operations.migration.numbers import NumberLine, Outcome
@@ -52,16 +53,20 @@ def _show_contacts(plan: Plan) -> None:
     lines = plan.contacts.lines
     if not lines:
         return
-    noted = [one for one in lines if one.outcome not in (Outcome.ADDED, Outcome.UNCHANGED)]
-    rows = [
-        (one.row.place, escaped(one.number), one.outcome, short(f"{one.name}: {one.remark}"))
-        for one in noted[:SHOWN]
-    ]
+    noted = [one for one in lines if one.outcome not in ("added", "unchanged")]
+    rows = [(one.line, one.number, one.outcome, _contact_words(one)) for one in noted[:SHOWN]]
     if rows:
-        table(("WHERE", "CONTACT", "BECOMES", "WHAT"), rows, "")
+        table(("LINE", "CONTACT", "BECOMES", "WHAT"), rows, "")
     if len(noted) > SHOWN:
         click.echo(f"… and {len(noted) - SHOWN} more like these.")
-    click.echo(f"Contacts: {_counted(one.outcome for one in lines)}\n")
+    counts = ", ".join(f"{count} {name}" for name, count in plan.contacts.counts.items() if count)
+    click.echo(f"Contacts: {counts}\n")
+
+
+def _contact_words(line: ContactLine) -> str:
+    if line.before is not None and line.contact is not None and line.outcome == "changed":
+        return f"{line.before.name} → {line.contact.name}"
+    return f"{line.contact.name}: {line.reason}" if line.contact is not None else line.reason
 
 
 def _show_history(plan: Plan) -> None:
@@ -138,11 +143,11 @@ def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any
         "extensions": plan.names,
         "contacts": [
             {
-                "where": one.row.place,
+                "line": one.line,
                 "number": one.number,
-                "name": one.name,
-                "outcome": str(one.outcome),
-                "remark": one.remark,
+                "name": one.contact.name if one.contact is not None else None,
+                "outcome": one.outcome,
+                "reason": one.reason or None,
             }
             for one in plan.contacts.lines
         ],

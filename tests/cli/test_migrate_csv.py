@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from services.core.messages import Status
+from services.messaging import device_limits
 from services.store import contacts
 from services.store.database.schema import messages as messages_table
 from tests.cli.conftest import DEVICE, Terminal
@@ -177,3 +180,39 @@ def test_what_was_deleted_in_an_app_does_not_come_back(
     again = migrate(terminal, "--messages", rows)
     assert (again["messages"]["new"], again["done"]["texts"]) == (0, 0)
     assert [one.text for one in stored(terminal)] == ["stays"]
+
+
+def test_contacts_keep_their_notes(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.flask("contacts", "set", PEER, "Ann", "--note", "Pays in cash")
+    people = file(
+        tmp_path,
+        "c.csv",
+        f"number,name,note\n{PEER},Ann Customer,\n+13035550178,Bob,Rings twice\n201,Desk,\n"
+        "+13035550179,,\n",
+    )
+    kept = migrate(terminal, "--contacts", people)
+    assert [line["outcome"] for line in kept["contacts"]] == [
+        "skipped", "added", "refused", "refused"
+    ]  # fmt: skip
+    migrate(terminal, "--contacts", people, "--replace")
+    known = terminal.gateway.store.read(contacts.all_contacts)
+    assert [(one.name, one.note) for one in known] == [
+        ("Ann Customer", "Pays in cash"), ("Bob", "Rings twice")
+    ]  # fmt: skip
+
+
+def test_no_more_contacts_are_taken_than_apps_can_list(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_limits, "MOST_CONTACTS", 2)
+    rows = "".join(f"+1303555010{at},Person {at}\n" for at in range(4))
+    people = file(tmp_path, "c.csv", f"number,name\n{rows}")
+    done = migrate(terminal, "--contacts", people)
+    assert done["done"]["contacts"] == 2
+    assert "keeps 2 contacts at most" in done["contacts"][2]["reason"]
+
+
+def test_contacts_without_a_column_of_names_are_refused(terminal: Terminal, tmp_path: Path) -> None:
+    people = file(tmp_path, "c.csv", f"number,carrier\n{PEER},telnyx\n")
+    told = terminal.flask("migrate", "csv", "--contacts", people, "--yes", code=1)
+    assert "no column is the name" in told.stderr

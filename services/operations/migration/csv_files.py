@@ -20,8 +20,16 @@ from services.core.csv_cells import unescape_formula
 from services.core.local_time import LocalTime
 from services.core.messages import clean
 from services.message_settings.csv_format import COLUMNS, field_of
+from services.operations.contact_files import (
+    COMPANY_TITLES,
+    FAMILY_TITLES,
+    GIVEN_TITLES,
+    NAME_TITLES,
+    NOTE_TITLES,
+    NUMBER_TITLES,
+    Entry,
+)
 from services.operations.migration.source import (
-    ContactRow,
     FileRow,
     NumberRow,
     SourceError,
@@ -31,10 +39,12 @@ from services.operations.migration.source import (
 LONGEST_CELL = 10_000_000  # characters; the limit of the module csv is 131,072
 EXTENSION_NAME = "extension_name"
 CONTACT_TITLES = {
-    "number": ("number", "phone", "phonenumber", "telephone", "mobile", "cell", "peer"),
-    "name": ("name", "fullname", "displayname", "contact", "contactname"),
-    "first": ("firstname", "givenname", "first", "contactnamegiven"),
-    "last": ("lastname", "familyname", "surname", "last", "contactnamefamily"),
+    "number": (*NUMBER_TITLES, "peer"),
+    "name": tuple(NAME_TITLES),
+    "first": (*GIVEN_TITLES, "first", "contactnamegiven"),
+    "last": (*FAMILY_TITLES, "last", "contactnamefamily"),
+    "company": (*COMPANY_TITLES, "contactorganization"),
+    "note": tuple(NOTE_TITLES),
 }
 TEXT_TITLES = {
     "id": ("id", "key", "uuid", "messageuuid", "messageid"),
@@ -104,13 +114,16 @@ class CsvFiles:
             if cells.get(EXTENSION_NAME, "").strip()
         }
 
-    def contacts(self) -> Sequence[ContactRow]:
-        """The contacts: a number and a name, or a first and a last one."""
+    def contacts(self) -> Sequence[Entry]:
+        """The contacts: a number and a name, or a first and a last one, or a company; notes."""
         rows = []
         for line, cells in self._read("contacts", _titles(CONTACT_TITLES), needed=("number",)):
+            if not cells.keys() & {"name", "first", "last", "company"}:
+                path = self._files["contacts"]
+                raise SourceError(f"{path}: no column is the name. {_columns('contacts')}")
             whole = f"{cells.get('first', '')} {cells.get('last', '')}".strip()
-            name = cells.get("name", "").strip() or whole
-            rows.append(ContactRow(f"line {line}", cells["number"], name))
+            name = cells.get("name", "").strip() or whole or cells.get("company", "")
+            rows.append(Entry(line, cells["number"], name, cells.get("note", "")))
         return rows
 
     def count_texts(self) -> int:
@@ -239,7 +252,7 @@ def _columns(part: str) -> str:
     if part == "numbers":
         return f"The first line must name the columns: {', '.join(COLUMNS.values())}."
     if part == "contacts":
-        return "The first line must name the columns: number, name."
+        return "The first line must name the columns: number, name and, if wanted, note."
     return (
         "The first line must name the columns: id, direction, from, to, text, at, status, "
         "extension, carrier, carrier_id."

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
+from services.operations.contact_files import Entry
 from services.operations.migration.connections import (
     decoded,
     driver,
@@ -20,7 +21,6 @@ from services.operations.migration.connections import (
     told,
 )
 from services.operations.migration.source import (
-    ContactRow,
     FileRow,
     NumberRow,
     SourceError,
@@ -113,7 +113,7 @@ class FreePbx:
             )
         return found
 
-    def contacts(self) -> Sequence[ContactRow]:
+    def contacts(self) -> Sequence[Entry]:
         """The contacts of the external groups of Contact Manager."""
         if not self._has_contacts:
             return []
@@ -125,10 +125,7 @@ class FreePbx:
             "JOIN contactmanager_groups g ON g.id = e.groupid "
             "WHERE g.type = 'external' ORDER BY n.id"
         )
-        return [
-            ContactRow(f"contact number {row_id}", decoded(number), decoded(name))
-            for row_id, number, name in rows
-        ]
+        return [Entry(int(row_id), decoded(number), decoded(name)) for row_id, number, name in rows]
 
     def count_texts(self) -> int:
         """How many messages there are."""

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
+from services.operations.contact_files import Entry
 from services.operations.migration.connections import driver, open_postgres, parse_address, told
 from services.operations.migration.fspbx_files import offered_files, stored_file
 from services.operations.migration.source import (
-    ContactRow,
     FileRow,
     NumberRow,
     SourceError,
@@ -119,7 +119,7 @@ class FsPbx:
         )
         return {_text(row[0]): _text(row[1]).strip() or _text(row[2]).strip() for row in rows}
 
-    def contacts(self) -> Sequence[ContactRow]:
+    def contacts(self) -> Sequence[Entry]:
         """The contacts of FS PBX, its phone books, and those of FusionPBX."""
         found: list[tuple[Any, ...]] = []
         if {"contacts", "contact_phones"} <= self._columns.keys():
@@ -143,10 +143,9 @@ class FsPbx:
                 f"WHERE {self._here('v_contacts', 'c')} ORDER BY c.contact_uuid, p.phone_number"
             )
         return [
-            ContactRow(f"contact {at}", _text(number), f"{_text(first)} {_text(last)}".strip()
-                       or _text(company))
+            Entry(at, _text(number), f"{_text(first)} {_text(last)}".strip() or _text(company))
             for at, (number, first, last, company) in enumerate(found, 1)
-        ]  # fmt: skip
+        ]
 
     def count_texts(self) -> int:
         """How many messages there are."""

@@ -10,22 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection
 
 from services.core.csv_cells import escape_formula
 from services.core.progress import Progress
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.csv_format import COLUMNS
+from services.operations.contact_book import ContactBook, ContactPlan
+from services.operations.contact_files import Entry
 from services.operations.migration.history import History, Survey
-from services.operations.migration.names import ContactPlan, new_names
+from services.operations.migration.names import new_names, outside
 from services.operations.migration.numbers import NumberPlan, carrier_key
 from services.operations.migration.proof import Proofs
 from services.operations.migration.source import Source
 from services.operations.migration.text_reader import TextReader
 from services.operations.retention import Retention
 from services.providers import NAMES
-from services.store import contacts
-from services.store.database.store import Store
 
 log = structlog.get_logger()
 
@@ -47,9 +46,14 @@ class Wishes:
 
 @dataclass(eq=False)
 class Plan:
-    """What would be done. ``names`` are those of extensions, ``survey`` is the history."""
+    """What would be done. ``names`` are those of extensions, ``survey`` is the history.
 
+    ``entries`` are the contacts of the source, ``contacts`` is what becomes of them.
+    """
+
+    wishes: Wishes
     numbers: NumberPlan
+    entries: list[Entry]
     contacts: ContactPlan
     names: dict[str, str]
     reader: TextReader
@@ -86,8 +90,8 @@ class Migration:
     ``country`` is that of numbers without a country code.
     """
 
-    store: Store
     settings: MessageSettings
+    contact_book: ContactBook
     history: History
     proofs: Proofs
     retention: Retention
@@ -99,9 +103,8 @@ class Migration:
         carriers = dict(NAMES) | {carrier_key(k): v for k, v in wishes.carriers.items()}
         numbers = NumberPlan(self.settings, carriers, wishes.replaces, self.settings.generation)
         numbers.read(source.numbers())
-        known = {one.number: one.name for one in self.store.read(contacts.all_contacts)}
-        people = ContactPlan(self.country, known, wishes.replaces)
-        people.read(source.contacts())
+        entries = list(map(outside, source.contacts()))
+        people = self.contact_book.preview_entries(entries, replace=wishes.replaces)
         names = new_names(
             source.extension_names(),
             (name for entry in numbers.entries.values() for name in entry.extensions),
@@ -115,7 +118,7 @@ class Migration:
         survey = self.history.survey(source, reader, progress)
         if not wishes.with_history:  # who has said STOP is opted out all the same
             survey = Survey(stops=survey.stops)
-        return Plan(numbers, people, names, reader, survey, list(source.remarks()))
+        return Plan(wishes, numbers, entries, people, names, reader, survey, list(source.remarks()))
 
     def carry_out(self, source: Source, plan: Plan, progress: Progress) -> Done:
         """Do what was planned.
@@ -130,18 +133,15 @@ class Migration:
         self._write_numbers(plan.numbers)
         if plan.names:
             self._write_names(plan.names)
-        people = plan.contacts.changes
-
-        def put(tx: Connection) -> None:
-            for contact in people:
-                contacts.put(tx, contact)
-
-        if people:
-            self.store.write(put)
+        people = 0
+        if plan.contacts.changes:
+            replaces = plan.wishes.replaces
+            written = self.contact_book.import_entries(plan.entries, replace=replaces)
+            people = len(written.changes)
         texts = 0
         if plan.survey.new:
             texts = self.history.bring(source, plan.reader, plan.survey.total, progress)
-        done = Done(len(plan.numbers.changes), len(plan.names), len(people), recorded, texts)
+        done = Done(len(plan.numbers.changes), len(plan.names), people, recorded, texts)
         log.info("migrated", system=source.name, numbers=done.numbers, messages=done.texts)
         return done
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.core.errors import TextbridgeError
+from services.operations.contact_files import Entry
 
 
 class SourceError(TextbridgeError):
@@ -21,15 +22,6 @@ class NumberRow:
     place: str
     cells: Mapping[str, str]
     remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ContactRow:
-    """The name of a number outside."""
-
-    place: str
-    number: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +76,8 @@ class Source(Protocol):
     def extension_names(self) -> Mapping[str, str]:
         """The names of extensions, by the extension."""
 
-    def contacts(self) -> Sequence[ContactRow]:
-        """The names of numbers outside that everybody shares."""
+    def contacts(self) -> Sequence[Entry]:
+        """The names of numbers outside that everybody shares; ``line`` may be that of a table."""
 
     def count_texts(self) -> int:
         """How many messages ``texts`` returns."""
