@@ -14,10 +14,12 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, make_url, select
 
 from services.core.messages import Message, Status
 from services.operations.housekeeping import index_messages
+from services.operations.migration import connections
+from services.operations.migration.source import SourceError
 from services.operations.statistics import count as count_activity
 from services.store import contacts, history, messages, opt_outs
 from services.store.database.schema import jobs as jobs_table
@@ -418,6 +420,28 @@ def test_the_password_appears_nowhere(
         outputs.append(terminal.flask("migrate", "fspbx", "--dry-run", code=1).output)
     assert not any(SECRET in output for output in outputs)
     assert all("Error:" in output for output in outputs)
+
+
+def test_host_and_user_may_stand_behind_the_question_mark(
+    make_terminal: Make, pbx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address of a socket is written so: ``postgresql:///name?host=/var/run/postgresql``."""
+    address = make_url(pbx)
+    asked = f"?host={address.host}&port={address.port}&user={address.username}&password={SECRET}"
+    monkeypatch.setenv("MIGRATE_URL", f"postgresql:///{address.database}{asked}")
+    assert migrate_json(make_terminal(), "--dry-run")["messages"]["total"] > 1000
+    monkeypatch.setenv("MIGRATE_URL", f"postgresql:///x{asked}&options=-c%20{SECRET}")
+    failed = make_terminal().flask("migrate", "fspbx", "--dry-run", code=1)
+    assert failed.stderr.startswith("Error: The database x cannot be read: ")
+    assert SECRET not in failed.output
+
+
+@pytest.mark.parametrize("address", ["reader:pencil@db/x", "reader@db/x?password=pencil"])
+def test_a_driver_that_repeats_the_password_is_not_repeated(address: str) -> None:
+    url = make_url(f"postgresql://{address}")
+    with pytest.raises(SourceError) as raised, connections.told(ValueError, url):
+        raise ValueError("no entry for pencil")
+    assert "pencil" not in str(raised.value)
 
 
 def test_an_address_can_be_typed_in_without_being_shown(
