@@ -1,8 +1,10 @@
 """``flask migrate``: takes numbers, names, contacts and history over from another system."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from getpass import GetPassWarning
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +176,7 @@ def _migrate(connect: Callable[[], Source], name: str, title: str, **options: An
     given = _Given(**options)
     if given.as_json and not (given.yes or given.dry_run):
         raise click.UsageError("With --json add --dry-run or --yes: it asks nothing.")
+    _require_own_file(given)
     proof_to = requested(e164, given.proof, parts().country, "proof") if given.proof else ""
     wishes = Wishes(
         given.replace, _carriers(given.carriers), not given.no_history, _moment(given.since)
@@ -197,6 +200,15 @@ def _migrate(connect: Callable[[], Source], name: str, title: str, **options: An
         _prove(plan, proof_to, yes=given.yes, as_json=given.as_json)
 
 
+def _require_own_file(given: _Given) -> None:
+    """Refuse a file of the other system as the one that is written."""
+    inputs = [path.resolve() for path in (given.numbers, given.contacts, given.messages) if path]
+    if given.left_out is not None and given.left_out.resolve() in inputs:
+        raise click.BadParameter(
+            "this file is read, and would be overwritten. Name another.", param_hint="--left-out"
+        )
+
+
 def _source(connect: Callable[[], Source], name: str, title: str, given: _Given) -> Source:
     files = {"numbers": given.numbers, "contacts": given.contacts, "texts": given.messages}
     if not any(files.values()):
@@ -210,8 +222,7 @@ def _address(url: str | None, example: str) -> str:
     Other users of the machine can read a command line, so a password is refused there.
     """
     if url is None:
-        asked: Any = click.prompt(f"Address of the database ({example})", hide_input=True, err=True)
-        return str(asked)
+        return _typed_address(example)
     context = click.get_current_context()
     if context.get_parameter_source("url") is ParameterSource.COMMANDLINE and _has_password(url):
         raise click.UsageError(
@@ -219,6 +230,20 @@ def _address(url: str | None, example: str) -> str:
             f"shell's history. Leave --url out to be asked for the address, or set {URL_VARIABLE}."
         )
     return url
+
+
+def _typed_address(example: str) -> str:
+    question = f"Address of the database ({example})"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
+            asked: Any = click.prompt(question, hide_input=True, err=True)
+    except GetPassWarning:
+        raise click.UsageError(
+            "There is no terminal in which the address of the database could be asked for. Set the "
+            f"variable {URL_VARIABLE}, see docs/migrate.md."
+        ) from None
+    return str(asked)
 
 
 def _has_password(url: str) -> bool:
@@ -254,7 +279,7 @@ def _write_left_out(plan: Plan, asked: Path | None, name: str) -> Path | None:
         return None
     storage = parts().environment.service.storage_path.resolve()
     path = asked or storage / f"left-out-of-{name}.csv"
-    write_left_out(plan.numbers, path)
+    write_left_out(plan, path)
     return path
 
 

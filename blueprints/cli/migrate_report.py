@@ -1,5 +1,6 @@
 """What ``flask migrate`` prints: its plan line by line, what was done, and both as JSON."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from services.operations.contact_book import ContactLine
 from services.operations.migration.history import Stop
 from services.operations.migration.migration import Done, Plan
 from services.operations.migration.numbers import NumberLine, Outcome
+from services.providers import NAMES
 
 SHOWN = 50  # contacts and numbers of the history that are listed
 
@@ -36,7 +38,7 @@ def _show_numbers(plan: Plan) -> None:
         (line.row.place, escaped(line.number), line.outcome, _words(line))
         for line in plan.numbers.lines
     ]
-    table(("WHERE", "NUMBER", "BECOMES", "WHAT"), rows, "There are no numbers.")
+    table(("WHERE", "NUMBER", "BECOMES", "WHAT"), rows, "There are no numbers.", wrap=True)
     click.echo(f"{_counted(line.outcome for line in plan.numbers.lines)}\n")
 
 
@@ -56,7 +58,7 @@ def _show_contacts(plan: Plan) -> None:
     noted = [one for one in lines if one.outcome not in ("added", "unchanged")]
     rows = [(one.line, one.number, one.outcome, _contact_words(one)) for one in noted[:SHOWN]]
     if rows:
-        table(("LINE", "CONTACT", "BECOMES", "WHAT"), rows, "")
+        table(("LINE", "CONTACT", "BECOMES", "WHAT"), rows, "", wrap=True)
     if len(noted) > SHOWN:
         click.echo(f"… and {len(noted) - SHOWN} more like these.")
     counts = ", ".join(f"{count} {name}" for name, count in plan.contacts.counts.items() if count)
@@ -82,11 +84,11 @@ def _show_history(plan: Plan) -> None:
             f"Messages: {survey.total:,}, of which {survey.new:,} new, {survey.known:,} there "
             f"already, {left:,} left out."
         )
+        for remark, count in survey.remarks.most_common():
+            click.echo(f"  {count:,} taken in part: {remark}")
         for reason, count in survey.left_out.most_common():
             examples = ", ".join(survey.examples[reason])
             click.echo(f"  {count:,} left out: {reason} ({escaped(examples)})")
-        for remark, count in survey.remarks.most_common():
-            click.echo(f"  {count:,} of them: {remark}")
         click.echo()
     if survey.stops:
         rows_of_stops = [
@@ -120,8 +122,16 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
         )
     if path is not None:
         count = len(plan.numbers.left_out)
-        again = flask_command(f"migrate csv --numbers {path}")
-        click.echo(f"{count} rows were not taken. They are in {path}. Later: {again}")
+        again = flask_command(f"migrate csv --numbers {shlex.quote(str(path))}")
+        theirs = dict.fromkeys(
+            line.row.cells.get("carrier", "").strip()
+            for line in plan.numbers.left_out
+            if line.outcome is Outcome.LATER
+        )
+        named = "".join(f" --carrier {shlex.quote(f'{name}=OURS')}" for name in theirs)
+        ours = f" (in place of OURS one of {', '.join(NAMES.values())})" if named else ""
+        click.echo(escaped(f"{count} rows were not taken. They are in {path}."))
+        click.echo(escaped(f"Later{ours}: {again}{named}"))
     if any(line.outcome is Outcome.KEPT for line in plan.numbers.lines):
         note("Entries that differ were kept. To overwrite them: the same command with --replace")
 

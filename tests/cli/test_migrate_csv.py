@@ -1,6 +1,8 @@
 """``flask migrate csv``: files as people and other systems make them."""
 
+import warnings
 from collections.abc import Callable
+from getpass import GetPassWarning
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +218,55 @@ def test_contacts_without_a_column_of_names_are_refused(terminal: Terminal, tmp_
     people = file(tmp_path, "c.csv", f"number,carrier\n{PEER},telnyx\n")
     told = terminal.flask("migrate", "csv", "--contacts", people, "--yes", code=1)
     assert "no column is the name" in told.stderr
+
+
+LEFT_OUT = (
+    "Phone Number,Carrier,Assigned Extension,Assigned Email,Extension Name\n"
+    "+12025550144,thin q,202,not-an-address,Bob\n"
+)
+
+
+def test_rows_that_are_left_out_keep_their_names(terminal: Terminal, tmp_path: Path) -> None:
+    numbers = file(tmp_path, "n.csv", LEFT_OUT)
+    left = tmp_path / "left.csv"
+    given = ("migrate", "csv", "--numbers", numbers, "--yes", "--left-out", str(left))
+    shown = terminal.flask(*given)
+    assert f"migrate csv --numbers {left} --carrier 'thin q=OURS'\n" in shown.stdout
+    assert "Name one of yours for it: --carrier 'thin q=bandwidth'" in shown.stdout
+    assert "\n+12025550144,thin q," in left.read_text(encoding="utf-8-sig")
+    done = migrate(terminal, "--numbers", str(left), "--carrier", "thin q=telnyx")
+    assert done["extensions"] == {"202": "Bob"}
+
+
+def test_a_file_that_is_read_is_not_overwritten(terminal: Terminal, tmp_path: Path) -> None:
+    numbers = file(tmp_path, "n.csv", LEFT_OUT)
+    told = terminal.flask(
+        "migrate", "csv", "--numbers", numbers, "--left-out", numbers, "--yes", code=2
+    )
+    assert "would be overwritten" in told.stderr
+    assert Path(numbers).read_text(encoding="utf-8") == LEFT_OUT
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_reasons_are_not_cut(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "79")
+    monkeypatch.setattr("blueprints.cli.terminal.is_terminal", lambda: is_terminal)
+    numbers = file(tmp_path, "n.csv", LEFT_OUT)
+    shown = terminal.flask("migrate", "csv", "--numbers", numbers, "--dry-run").stdout
+    assert "…" not in shown
+    assert "“not-an-address”: " in " ".join(shown.split())
+    assert (max(map(len, shown.splitlines())) <= 79) == is_terminal
+
+
+def test_without_a_terminal_the_variable_is_named(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prompt(*_: Any, **__: Any) -> str:
+        warnings.warn("Can not control echo on the terminal.", GetPassWarning, stacklevel=2)
+        return ""
+
+    monkeypatch.setattr("click.prompt", prompt)
+    told = terminal.flask("migrate", "fspbx", "--dry-run", code=2)
+    assert "Set the variable MIGRATE_URL" in told.stderr

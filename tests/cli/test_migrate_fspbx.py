@@ -110,8 +110,8 @@ def test_a_dry_run_says_what_becomes_of_each_row_and_writes_nothing(
     assert "Its number is not in Message Settings." in shown.stdout
     assert "Ring groups are not taken (“Sales”)" in shown.stderr
     assert "These extensions have numbers in other domains, too: 201." in shown.stderr
-    assert "2 of them: The file stayed" not in shown.stdout
-    assert "1 of them: The file stayed in the storage of FS PBX." in shown.stdout
+    assert "2 taken in part: The file stayed" not in shown.stdout
+    assert "1 taken in part: The file stayed in the storage of FS PBX." in shown.stdout
     assert "FusionPBX has no content" not in shown.stdout
     assert "This was a dry run" in shown.stdout
     assert SECRET not in shown.output
@@ -247,6 +247,9 @@ def test_rows_of_other_carriers_are_in_a_file_for_later(
     }  # fmt: skip
     assert all(row["Reason"] for row in rows)
     before = len(terminal.gateway.settings.all())
+    assert {row["Extension Name"] for row in rows if row["Assigned Extension"] == "201"} == {
+        "Ann Example"
+    }
     mapped = ("--carrier", "Thin Q=telnyx", "--carrier", "=bandwidth")
     again = terminal.json("migrate", "csv", "--numbers", str(file), *mapped, "--yes")
     assert again["done"]["numbers"] == data.THINQ + 1

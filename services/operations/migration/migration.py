@@ -8,10 +8,11 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from services.core.csv_cells import escape_formula
+from services.core.csv_cells import safe_cell
 from services.core.progress import Progress
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.csv_format import COLUMNS
@@ -27,6 +28,7 @@ from services.operations.retention import Retention
 from services.providers import NAMES
 
 log = structlog.get_logger()
+EXTENSION_NAME_TITLE = "Extension Name"  # a column that Message Settings do not have
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Wishes:
 class Plan:
     """What would be done. ``names`` are those of extensions, ``survey`` is the history.
 
-    ``entries`` are the contacts of the source, ``contacts`` is what becomes of them.
+    ``entries`` are the contacts of the source, ``contacts`` is what becomes of them;
+    ``extension_names`` are those of the source.
     """
 
     wishes: Wishes
@@ -59,6 +62,7 @@ class Plan:
     reader: TextReader
     survey: Survey
     remarks: list[str]
+    extension_names: Mapping[str, str]
 
     @property
     def is_empty(self) -> bool:
@@ -105,8 +109,9 @@ class Migration:
         numbers.read(source.numbers())
         entries = list(map(outside, source.contacts()))
         people = self.contact_book.preview_entries(entries, replace=wishes.replaces)
+        found = source.extension_names()
         names = new_names(
-            source.extension_names(),
+            found,
             (name for entry in numbers.entries.values() for name in entry.extensions),
             self.settings.sections.get("extensions", {}),
             replaces=wishes.replaces,
@@ -118,7 +123,8 @@ class Migration:
         survey = self.history.survey(source, reader, progress)
         if not wishes.with_history:  # who has said STOP is opted out all the same
             survey = Survey(stops=survey.stops)
-        return Plan(wishes, numbers, entries, people, names, reader, survey, list(source.remarks()))
+        remarks = list(source.remarks())
+        return Plan(wishes, numbers, entries, people, names, reader, survey, remarks, found)
 
     def carry_out(self, source: Source, plan: Plan, progress: Progress) -> Done:
         """Do what was planned.
@@ -158,20 +164,26 @@ class Migration:
         self.settings.change(change, plan.generation)
 
     def _write_names(self, names: Mapping[str, str]) -> None:
-        sections = self.settings.rule_sections
-        known = dict(sections.get("extensions", {}))
-        for extension, name in names.items():
-            known[extension] = dict(known.get(extension, {})) | {"name": name}
-        self.settings.put_sections(sections | {"extensions": known}, self.settings.generation)
+        def change(known: Mapping[str, Any]) -> Mapping[str, Any]:
+            named = {one: {**known.get(one, {}), "name": name} for one, name in names.items()}
+            return {**known, **named}
+
+        self.settings.change_extensions(change)
 
 
-def write_left_out(plan: NumberPlan, path: Path) -> None:
-    """Write the rows that were not taken into a CSV file, which ``flask migrate csv`` reads."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+def write_left_out(plan: Plan, path: Path) -> None:
+    """Write the rows that were not taken into a CSV file, which ``flask migrate csv`` reads.
+
+    A file that is there is replaced as a whole, once everything is written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    with new.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS.values(), "Reason"])
-        for line in plan.left_out:
+        writer.writerow([*COLUMNS.values(), EXTENSION_NAME_TITLE, "Reason"])
+        for line in plan.numbers.left_out:
             cells = [line.row.cells.get(name, "") for name in COLUMNS]
-            writer.writerow(map(escape_formula, [*cells, " ".join(line.remarks)]))
+            name = plan.extension_names.get(line.row.cells.get("extensions", "").strip(), "")
+            writer.writerow(map(safe_cell, [*cells, name, " ".join(line.remarks)]))
+    new.replace(path)
