@@ -32,6 +32,7 @@ from services.operations.migration.csv_files import CsvFiles
 from services.operations.migration.freepbx import EXAMPLE as FREEPBX_EXAMPLE
 from services.operations.migration.freepbx import FreePbx
 from services.operations.migration.migration import Plan, Wishes, write_left_out
+from services.operations.migration.proof import Proof
 from services.operations.migration.source import Source
 from services.providers import NAMES
 
@@ -192,12 +193,11 @@ def _migrate(connect: Callable[[], Source], name: str, title: str, **options: An
             with progress_shown(rest=AGAIN, as_json=given.as_json) as progress:
                 done = parts().migration.carry_out(source, plan, progress)
     path = _write_left_out(plan, given.left_out, name) if done is not None else None
-    if given.as_json:
-        document(as_object(plan, done, path))
-    else:
+    if not given.as_json:
         tell(plan, done, path, dry_run=given.dry_run)
-    if proof_to and done is not None:
-        _prove(plan, proof_to, yes=given.yes, as_json=given.as_json)
+    proofs = _prove(plan, proof_to, given) if proof_to and done is not None else None
+    if given.as_json:
+        document(as_object(plan, done, path, proofs))
 
 
 def _require_own_file(given: _Given) -> None:
@@ -283,25 +283,23 @@ def _write_left_out(plan: Plan, asked: Path | None, name: str) -> Path | None:
     return path
 
 
-def _prove(plan: Plan, to: str, *, yes: bool, as_json: bool) -> None:
+def _prove(plan: Plan, to: str, given: _Given) -> list[Proof]:
+    """Send the proof texts, and print what became of them."""
     proofs = parts().migration.proofs
     entries = proofs.waiting(plan.numbers.entries, to)
     if not entries:
         note("Through each of these numbers a proof was sent already, or none of them is enabled.")
-        return
+        return []
     question = f"Send {len(entries)} texts to {to}, one through each number?"
-    if not yes and not click.confirm(question, err=True):
-        return
-    sent, refused = 0, []
-    for proof in proofs.send(entries, to):
-        sent += not proof.refused
-        if proof.refused:
-            refused.append((proof.number, proof.refused))
-    if as_json:
-        return
-    if refused:
-        table(("NUMBER", "NOT SENT BECAUSE"), refused, "")
-    see = flask_command(f"messages list --peer {to}")
-    click.echo(f"{sent} proof texts are queued. See: {see}")
-    if sent + len(refused) < len(entries):
+    if not given.yes and not click.confirm(question, err=True):
+        return []
+    tried = list(proofs.send(entries, to))
+    if not given.as_json:
+        refused = [(one.number, one.refused) for one in tried if one.refused]
+        if refused:
+            table(("NUMBER", "NOT SENT BECAUSE"), refused, "", wrap=True)
+        see = flask_command(f"messages list --peer {to}")
+        click.echo(f"{len(tried) - len(refused)} proof texts are queued. See: {see}")
+    if len(tried) < len(entries):
         note("The rest was not tried. Run the same command again later for them.")
+    return tried

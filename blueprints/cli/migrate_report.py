@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from services.operations.contact_book import ContactLine
 from services.operations.migration.history import Stop
 from services.operations.migration.migration import Done, Plan
 from services.operations.migration.numbers import NumberLine, Outcome
+from services.operations.migration.proof import Proof
 from services.providers import NAMES
 
 SHOWN = 50  # contacts and numbers of the history that are listed
@@ -117,8 +118,8 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
         click.echo("Everything is there already.")
     else:
         click.echo(
-            f"Done: {done.numbers} numbers, {done.names} names of extensions, {done.contacts} "
-            f"contacts, {done.texts:,} messages, {done.opt_outs} opt-outs."
+            f"Done: {done.numbers} numbers, {done.extensions} names of extensions, {done.contacts} "
+            f"contacts, {done.messages:,} messages, {done.opt_outs} opt-outs."
         )
     if path is not None:
         count = len(plan.numbers.left_out)
@@ -136,8 +137,10 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
         note("Entries that differ were kept. To overwrite them: the same command with --replace")
 
 
-def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any]:
-    """The plan and what was done as an object for JSON."""
+def as_object(
+    plan: Plan, done: Done | None, path: Path | None, proofs: Sequence[Proof] | None
+) -> dict[str, Any]:
+    """The plan and what was done as an object for JSON; ``proofs`` are the texts of --proof."""
     survey = plan.survey
     return {
         "done": asdict(done) if done is not None else None,
@@ -180,4 +183,14 @@ def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any
         ],
         "remarks": plan.remarks,
         "left_out_file": str(path) if path is not None else None,
+        "proofs": None
+        if proofs is None
+        else [
+            {
+                "number": one.number,
+                "message_id": one.message_id or None,
+                "refused": one.refused or None,
+            }
+            for one in proofs
+        ],
     }

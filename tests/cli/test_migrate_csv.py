@@ -74,7 +74,7 @@ def test_messages_are_sorted_and_known_again(terminal: Terminal, tmp_path: Path)
         b"short\n",
     )
     done = migrate(terminal, "--messages", rows)
-    assert done["done"]["texts"] == 8
+    assert done["done"]["messages"] == 8
     assert done["messages"]["left_out"] == {
         "It has no time, or one that cannot be.": 1,
         "It does not say whether it was received or sent.": 1,
@@ -85,7 +85,7 @@ def test_messages_are_sorted_and_known_again(terminal: Terminal, tmp_path: Path)
     ]  # fmt: skip
     assert (found[3].status, found[3].extension) == (Status.DELIVERED, "201")
     assert opted_out(terminal) == [("+13035550179", NUMBER)]
-    assert migrate(terminal, "--messages", rows)["done"]["texts"] == 0
+    assert migrate(terminal, "--messages", rows)["done"]["messages"] == 0
     assert count(terminal, messages_table) == 8
 
 
@@ -155,10 +155,10 @@ def test_rows_with_the_same_id_refuse_nothing_else(terminal: Terminal, tmp_path:
         f"in,first,+13035550161,{NUMBER},2026-01-02T10:00:00Z,a1\n",
     )
     done = migrate(terminal, "--messages", rows)
-    assert (done["messages"]["new"], done["done"]["texts"]) == (3, 3)
+    assert (done["messages"]["new"], done["done"]["messages"]) == (3, 3)
     assert done["messages"]["left_out"] == {"A row before it has the same id and says the same.": 1}
     assert [one.text for one in stored(terminal)] == ["first", "second", "third"]
-    assert migrate(terminal, "--messages", rows)["done"]["texts"] == 0
+    assert migrate(terminal, "--messages", rows)["done"]["messages"] == 0
 
 
 def test_what_was_deleted_in_an_app_does_not_come_back(
@@ -180,7 +180,7 @@ def test_what_was_deleted_in_an_app_does_not_come_back(
     deleting.delete_message(DEVICE, first.id)
     deleting.delete_conversation(DEVICE, second.conversation_id)
     again = migrate(terminal, "--messages", rows)
-    assert (again["messages"]["new"], again["done"]["texts"]) == (0, 0)
+    assert (again["messages"]["new"], again["done"]["messages"]) == (0, 0)
     assert [one.text for one in stored(terminal)] == ["stays"]
 
 

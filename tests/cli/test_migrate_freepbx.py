@@ -76,7 +76,7 @@ def test_everything_is_taken_once(make_terminal: Make, pbx: str) -> None:
     _check_history(terminal)
     again = terminal.flask("migrate", "freepbx", "--yes")
     assert "Everything is there already." in again.stdout
-    assert count(terminal, messages_table) == done["done"]["texts"]
+    assert count(terminal, messages_table) == done["done"]["messages"]
 
 
 def _check_history(terminal: Terminal) -> None:
@@ -157,5 +157,11 @@ def test_the_lines_in_the_docs_make_the_files(
     ids = {one.id for one in stored(terminal)}
     assert len(ids) == 200 * 4 + 6
     direct = terminal.json("migrate", "freepbx", "--yes")
-    assert direct["done"] == {"numbers": 0, "names": 0, "contacts": 0, "opt_outs": 0, "texts": 0}
+    assert direct["done"] == {
+        "numbers": 0,
+        "extensions": 0,
+        "contacts": 0,
+        "opt_outs": 0,
+        "messages": 0,
+    }
     assert {one.id for one in stored(terminal)} == ids

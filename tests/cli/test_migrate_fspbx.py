@@ -137,7 +137,7 @@ def test_everything_is_taken_once(make_terminal: Make, pbx: str, database: str) 
     assert gateway.store.read(partial(messages.by_id, message_id=proof.message_id)) is not None
     again = migrate(terminal, "--yes")
     assert "Everything is there already." in again.stdout
-    assert count(terminal, messages_table) == done["done"]["texts"]
+    assert count(terminal, messages_table) == done["done"]["messages"]
     _check_invariants(terminal)
 
 
@@ -258,7 +258,7 @@ def test_rows_of_other_carriers_are_in_a_file_for_later(
     assert entry is not None
     assert (entry.carrier, entry.extensions) == ("telnyx", ("203",))
     # Now these numbers are known, and so their history is taken.
-    assert migrate_json(terminal, "--yes")["done"]["texts"] == 1
+    assert migrate_json(terminal, "--yes")["done"]["messages"] == 1
 
 
 def test_what_is_there_is_kept_unless_it_is_to_be_replaced(make_terminal: Make, pbx: str) -> None:
@@ -275,7 +275,13 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced(make_terminal: Make, 
     known = terminal.gateway.store.read(lambda tx: contacts.names(tx, ["+13035550182"]))
     assert known == {"+13035550182": "My name for it"}
     done = migrate_json(terminal, "--yes", "--no-history", "--replace")
-    assert done["done"] == {"numbers": 1, "names": 0, "contacts": 1, "opt_outs": 0, "texts": 0}
+    assert done["done"] == {
+        "numbers": 1,
+        "extensions": 0,
+        "contacts": 1,
+        "opt_outs": 0,
+        "messages": 0,
+    }
     entry = terminal.gateway.settings.for_number(data.number(151))
     assert entry is not None
     assert (entry.carrier, entry.extensions) == ("voipms", ("201",))
@@ -305,7 +311,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     rest = migrate_json(terminal, "--yes")
     assert rest["messages"]["known"] == half
     assert rest["done"]["numbers"] == 0
-    assert count(terminal, messages_table) == half + rest["done"]["texts"]
+    assert count(terminal, messages_table) == half + rest["done"]["messages"]
     ids = [one.id for one in stored(terminal)]
     assert len(ids) == len(set(ids))
     _check_invariants(terminal)
@@ -341,7 +347,7 @@ def test_a_later_start_or_a_lifted_opt_out_counts(make_terminal: Make, pbx: str)
 def test_texts_from_before_a_day_stay_but_their_stop_counts(make_terminal: Make, pbx: str) -> None:
     terminal = make_terminal()
     done = migrate_json(terminal, "--yes", "--since", "2026-01-01")
-    assert done["done"]["texts"] == 0
+    assert done["done"]["messages"] == 0
     assert done["messages"]["left_out"]["It is older than what is kept or asked for."] > 1500
     assert ("+13035550101", data.number(500)) in opted_out(terminal)
 
@@ -362,7 +368,7 @@ def test_a_table_that_may_not_be_read_is_named(
 def test_without_the_history_its_stops_are_recorded(make_terminal: Make, pbx: str) -> None:
     terminal = make_terminal()
     done = migrate_json(terminal, "--yes", "--no-history")
-    assert (done["done"]["texts"], done["messages"]["total"]) == (0, 0)
+    assert (done["done"]["messages"], done["messages"]["total"]) == (0, 0)
     assert done["done"]["opt_outs"] == 2
     assert ("+13035550101", data.number(500)) in opted_out(terminal)
 
@@ -529,6 +535,11 @@ def test_proofs_go_through_each_number_and_obey_the_limits(make_terminal: Make, 
     again = runner.invoke(args=arguments, input="n\n")
     assert "Send 1 texts" in again.output
     terminal.flask("optouts", "add", phone, "--reason", "test")
+    told = terminal.json(*arguments, "--yes")
+    assert [(one["number"], one["message_id"]) for one in told["proofs"]] == [
+        ("+14155550113", None)
+    ]
+    assert "Try again in" in told["proofs"][0]["refused"]
     out = runner.invoke(args=[*arguments[:-1], phone], input="y\n")
     assert "0 proof texts" in out.output
     assert count(terminal, messages_table) == 3
@@ -561,7 +572,7 @@ def test_the_lines_of_psql_in_the_docs_make_the_files(
     ids = {one.id for one in stored(terminal)}
     direct = migrate_json(terminal, "--yes")
     # The files have only the tables that every FS PBX has.
-    rest = {"numbers": 0, "names": 0, "contacts": 2, "opt_outs": 0, "texts": 2}
+    rest = {"numbers": 0, "extensions": 0, "contacts": 2, "opt_outs": 0, "messages": 2}
     assert direct["done"] == rest
     assert len({one.id for one in stored(terminal)} - ids) == 2
 

@@ -81,10 +81,10 @@ class Done:
     """How much was written."""
 
     numbers: int
-    names: int
+    extensions: int
     contacts: int
     opt_outs: int
-    texts: int
+    messages: int
 
 
 @dataclass(eq=False)
@@ -148,7 +148,7 @@ class Migration:
         if plan.survey.new:
             texts = self.history.bring(source, plan.reader, plan.survey.total, progress)
         done = Done(len(plan.numbers.changes), len(plan.names), people, recorded, texts)
-        log.info("migrated", system=source.name, numbers=done.numbers, messages=done.texts)
+        log.info("migrated", system=source.name, numbers=done.numbers, messages=done.messages)
         return done
 
     def _write_numbers(self, plan: NumberPlan) -> None:
