@@ -9,6 +9,7 @@ import pytest
 
 from services.core.messages import Status
 from services.operations.migration import connections
+from services.operations.migration.freepbx import FreePbx
 from services.store import contacts
 from services.store.database.schema import jobs as jobs_table
 from services.store.database.schema import messages as messages_table
@@ -100,6 +101,26 @@ def _check_history(terminal: Terminal) -> None:
     assert opted_out(terminal) == [("+13035550101", number(160))]
     assert count(terminal, jobs_table) == 0
     assert terminal.gateway.store.read(invariants.check).violations() == []
+
+
+def test_files_are_read_one_by_one_and_only_once(
+    make_terminal: Make, pbx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    content = FreePbx._content
+
+    def counted(source: FreePbx, row_id: int) -> bytes:
+        read.append(row_id)
+        return content(source, row_id)
+
+    monkeypatch.setattr(FreePbx, "_content", counted)
+    terminal = make_terminal()
+    terminal.flask("migrate", "freepbx", "--dry-run")
+    assert read == []
+    terminal.flask("migrate", "freepbx", "--yes")
+    assert len(read) == 1
+    terminal.flask("migrate", "freepbx", "--yes")
+    assert len(read) == 1
 
 
 def test_the_password_appears_nowhere(

@@ -130,7 +130,7 @@ class CsvFiles:
         """How many messages there are."""
         return len(self._texts)
 
-    def texts(self, *, with_files: bool) -> Iterator[TextRow]:
+    def texts(self) -> Iterator[TextRow]:
         """The messages, sorted by their time."""
         yield from self._texts
 

@@ -6,13 +6,14 @@ that an older version lacks are skipped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import URL
 
 from services.operations.contact_files import Entry
 from services.operations.migration.connections import driver, open_postgres, parse_address, told
-from services.operations.migration.fspbx_files import offered_files, stored_file
+from services.operations.migration.fspbx_files import decode_file, offered_files, stored_file
 from services.operations.migration.source import (
     FileRow,
     NumberRow,
@@ -155,7 +156,7 @@ class FsPbx:
         union = " UNION ALL ".join(f"SELECT 1 FROM ({query}) AS part" for query in queries)
         return int(self._rows(f"SELECT count(*) FROM ({union}) AS texts")[0][0])
 
-    def texts(self, *, with_files: bool) -> Iterator[TextRow]:
+    def texts(self) -> Iterator[TextRow]:
         """The messages of FS PBX, of its older text app, and of FusionPBX's messages app."""
         queries = self._queries()
         if not queries:
@@ -165,7 +166,7 @@ class FsPbx:
             cursor.itersize = PAGE
             cursor.execute(f"SELECT * FROM ({union}) AS texts ORDER BY at NULLS FIRST, key")
             while page := cursor.fetchmany(PAGE):
-                stored = self._stored_files([row[0] for row in page], with_files=with_files)
+                stored = self._stored_files([row[0] for row in page])
                 for row in page:
                     yield self._read(row, stored.get(row[0], ()))
 
@@ -293,28 +294,31 @@ class FsPbx:
             files=(*stored, *offered_files(media, self._media_from)),
         )
 
-    def _stored_files(
-        self, keys: Sequence[str], *, with_files: bool
-    ) -> dict[str, tuple[FileRow, ...]]:
+    def _stored_files(self, keys: Sequence[str]) -> dict[str, tuple[FileRow, ...]]:
         """The files of FusionPBX's messages app, which are in the database in Base64."""
         columns = self._columns.get("v_message_media", set())
         ids = [key.partition(":")[2] for key in keys if key.startswith("v_messages:")]
         if not ids or "message_media_content" not in columns:
             return {}
-        content = "message_media_content"
-        if not with_files:
-            content = f"left({content}, 4)"  # whether there is any
         rows = self._rows(
-            f"SELECT message_uuid::text, message_media_name, message_media_type, {content} "
+            "SELECT message_uuid::text, message_media_uuid::text, message_media_name, "
+            "message_media_type, left(message_media_content, 4) "
             "FROM v_message_media WHERE message_uuid::text = ANY (%s) ORDER BY message_media_uuid",
             ids,
         )
         found: dict[str, tuple[FileRow, ...]] = {}
-        for message_id, name, kind, written in rows:
+        for message_id, media_id, name, kind, start in rows:
             key = f"v_messages:{message_id}"
-            file = stored_file(_text(name), _text(kind), _text(written))
-            found[key] = (*found.get(key, ()), file)
+            read = partial(self._content, _text(media_id)) if decode_file(_text(start)) else None
+            found[key] = (*found.get(key, ()), stored_file(_text(name), _text(kind), read))
         return found
+
+    def _content(self, media_id: str) -> bytes:
+        rows = self._rows(
+            "SELECT message_media_content FROM v_message_media WHERE message_media_uuid::text = %s",
+            media_id,
+        )
+        return decode_file(_text(rows[0][0])) if rows else b""
 
     def _column(self, table: str, name: str, alias: str = "", missing: str = "NULL") -> str:
         """A column as it stands in a query, or no value where a table has no such column."""

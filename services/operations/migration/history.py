@@ -101,7 +101,7 @@ class History:
             found.known += len(self.store.read(partial(history.known, ids=batch)))
             batch.clear()
 
-        for done, row in enumerate(source.texts(with_files=False), 1):
+        for done, row in enumerate(source.texts(), 1):
             progress(f"{TEXTS} read", done, found.total)
             try:
                 message = reader.read(row)
@@ -163,7 +163,7 @@ class History:
         It may be interrupted, and goes on when it is called again.
         """
         added, done = 0, 0
-        for batch in _batches(source.texts(with_files=True)):
+        for batch in _batches(source.texts()):
             pairs = _readable(batch, reader)
             ids = [message.id for message, _ in pairs]
             there = self.store.read(partial(history.known, ids=ids))
@@ -208,12 +208,14 @@ class History:
             id=file_id,
             name=clean(file.name),
             content_type=file.content_type or UNKNOWN,
-            content=file.content,
             state="failed",
             reason=file.missing or "The file was not there.",
         )
-        if file.content is not None:
-            return self.media.save_received(offered, MEDIA_BYTES)
+        if file.read is not None:
+            content = file.read()
+            if not content:
+                return offered
+            return self.media.save_received(replace(offered, content=content), MEDIA_BYTES)
         return self._fetched(offered, file.url) if file.url else offered
 
     def _fetched(self, offered: Attachment, url: str) -> Attachment:
