@@ -381,8 +381,8 @@ class Gateway:
             has_bucket=environment.bucket is not None,
         )
         self.migration = Migration(
-            self.store,
             self.settings,
+            self.contact_book,
             History(self.store, self.settings, self.opt_outs, self.media, self.http),
             Proofs(self.store, self.settings, self.composer, service.app_name),
             self.retention,

@@ -1,8 +1,10 @@
 """``flask migrate``: takes numbers, names, contacts and history over from another system."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
+from getpass import GetPassWarning
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from services.operations.migration.csv_files import CsvFiles
 from services.operations.migration.freepbx import EXAMPLE as FREEPBX_EXAMPLE
 from services.operations.migration.freepbx import FreePbx
 from services.operations.migration.migration import Plan, Wishes, write_left_out
+from services.operations.migration.proof import Proof
 from services.operations.migration.source import Source
 from services.providers import NAMES
 
@@ -81,7 +84,9 @@ def _options(command: Command) -> Command:
                 help="Our carrier for one of theirs, such as thinq=bandwidth; "
                 "=bandwidth: for rows without one. Repeatable.",
             ),
-            click.option("--no-history", is_flag=True, help="Leave the messages where they are."),
+            click.option(
+                "--no-history", is_flag=True, help="Take no messages; only record their STOPs."
+            ),
             click.option("--since", default="", help="Only messages from then on: 2026-01-31."),
             click.option(
                 "--left-out",
@@ -172,6 +177,7 @@ def _migrate(connect: Callable[[], Source], name: str, title: str, **options: An
     given = _Given(**options)
     if given.as_json and not (given.yes or given.dry_run):
         raise click.UsageError("With --json add --dry-run or --yes: it asks nothing.")
+    _require_own_file(given)
     proof_to = requested(e164, given.proof, parts().country, "proof") if given.proof else ""
     wishes = Wishes(
         given.replace, _carriers(given.carriers), not given.no_history, _moment(given.since)
@@ -187,12 +193,20 @@ def _migrate(connect: Callable[[], Source], name: str, title: str, **options: An
             with progress_shown(rest=AGAIN, as_json=given.as_json) as progress:
                 done = parts().migration.carry_out(source, plan, progress)
     path = _write_left_out(plan, given.left_out, name) if done is not None else None
-    if given.as_json:
-        document(as_object(plan, done, path))
-    else:
+    if not given.as_json:
         tell(plan, done, path, dry_run=given.dry_run)
-    if proof_to and done is not None:
-        _prove(plan, proof_to, yes=given.yes, as_json=given.as_json)
+    proofs = _prove(plan, proof_to, given) if proof_to and done is not None else None
+    if given.as_json:
+        document(as_object(plan, done, path, proofs))
+
+
+def _require_own_file(given: _Given) -> None:
+    """Refuse a file of the other system as the one that is written."""
+    inputs = [path.resolve() for path in (given.numbers, given.contacts, given.messages) if path]
+    if given.left_out is not None and given.left_out.resolve() in inputs:
+        raise click.BadParameter(
+            "this file is read, and would be overwritten. Name another.", param_hint="--left-out"
+        )
 
 
 def _source(connect: Callable[[], Source], name: str, title: str, given: _Given) -> Source:
@@ -208,8 +222,7 @@ def _address(url: str | None, example: str) -> str:
     Other users of the machine can read a command line, so a password is refused there.
     """
     if url is None:
-        asked: Any = click.prompt(f"Address of the database ({example})", hide_input=True, err=True)
-        return str(asked)
+        return _typed_address(example)
     context = click.get_current_context()
     if context.get_parameter_source("url") is ParameterSource.COMMANDLINE and _has_password(url):
         raise click.UsageError(
@@ -217,6 +230,20 @@ def _address(url: str | None, example: str) -> str:
             f"shell's history. Leave --url out to be asked for the address, or set {URL_VARIABLE}."
         )
     return url
+
+
+def _typed_address(example: str) -> str:
+    question = f"Address of the database ({example})"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", GetPassWarning)  # it would show what is typed
+            asked: Any = click.prompt(question, hide_input=True, err=True)
+    except GetPassWarning:
+        raise click.UsageError(
+            "There is no terminal in which the address of the database could be asked for. Set the "
+            f"variable {URL_VARIABLE}, see docs/migrate.md."
+        ) from None
+    return str(asked)
 
 
 def _has_password(url: str) -> bool:
@@ -252,29 +279,27 @@ def _write_left_out(plan: Plan, asked: Path | None, name: str) -> Path | None:
         return None
     storage = parts().environment.service.storage_path.resolve()
     path = asked or storage / f"left-out-of-{name}.csv"
-    write_left_out(plan.numbers, path)
+    write_left_out(plan, path)
     return path
 
 
-def _prove(plan: Plan, to: str, *, yes: bool, as_json: bool) -> None:
+def _prove(plan: Plan, to: str, given: _Given) -> list[Proof]:
+    """Send the proof texts, and print what became of them."""
     proofs = parts().migration.proofs
     entries = proofs.waiting(plan.numbers.entries, to)
     if not entries:
         note("Through each of these numbers a proof was sent already, or none of them is enabled.")
-        return
+        return []
     question = f"Send {len(entries)} texts to {to}, one through each number?"
-    if not yes and not click.confirm(question, err=True):
-        return
-    sent, refused = 0, []
-    for proof in proofs.send(entries, to):
-        sent += not proof.refused
-        if proof.refused:
-            refused.append((proof.number, proof.refused))
-    if as_json:
-        return
-    if refused:
-        table(("NUMBER", "NOT SENT BECAUSE"), refused, "")
-    see = flask_command(f"messages list --peer {to}")
-    click.echo(f"{sent} proof texts are queued. See: {see}")
-    if sent + len(refused) < len(entries):
+    if not given.yes and not click.confirm(question, err=True):
+        return []
+    tried = list(proofs.send(entries, to))
+    if not given.as_json:
+        refused = [(one.number, one.refused) for one in tried if one.refused]
+        if refused:
+            table(("NUMBER", "NOT SENT BECAUSE"), refused, "", wrap=True)
+        see = flask_command(f"messages list --peer {to}")
+        click.echo(f"{len(tried) - len(refused)} proof texts are queued. See: {see}")
+    if len(tried) < len(entries):
         note("The rest was not tried. Run the same command again later for them.")
+    return tried

@@ -1,17 +1,22 @@
 """What ``flask migrate`` prints: its plan line by line, what was done, and both as JSON."""
 
+import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from blueprints.cli.terminal import escaped, moment, note, short, stamp, table
+from blueprints.cli.terminal import escaped, moment, note, stamp, table
 from services.core.commands import flask_command
+from services.operations.contact_book import ContactLine
+from services.operations.migration.history import Stop
 from services.operations.migration.migration import Done, Plan
 from services.operations.migration.numbers import NumberLine, Outcome
+from services.operations.migration.proof import Proof
+from services.providers import NAMES
 
 SHOWN = 50  # contacts and numbers of the history that are listed
 
@@ -34,7 +39,7 @@ def _show_numbers(plan: Plan) -> None:
         (line.row.place, escaped(line.number), line.outcome, _words(line))
         for line in plan.numbers.lines
     ]
-    table(("WHERE", "NUMBER", "BECOMES", "WHAT"), rows, "There are no numbers.")
+    table(("WHERE", "NUMBER", "BECOMES", "WHAT"), rows, "There are no numbers.", wrap=True)
     click.echo(f"{_counted(line.outcome for line in plan.numbers.lines)}\n")
 
 
@@ -51,16 +56,20 @@ def _show_contacts(plan: Plan) -> None:
     lines = plan.contacts.lines
     if not lines:
         return
-    noted = [one for one in lines if one.outcome not in (Outcome.ADDED, Outcome.UNCHANGED)]
-    rows = [
-        (one.row.place, escaped(one.number), one.outcome, short(f"{one.name}: {one.remark}"))
-        for one in noted[:SHOWN]
-    ]
+    noted = [one for one in lines if one.outcome not in ("added", "unchanged")]
+    rows = [(one.line, one.number, one.outcome, _contact_words(one)) for one in noted[:SHOWN]]
     if rows:
-        table(("WHERE", "CONTACT", "BECOMES", "WHAT"), rows, "")
+        table(("LINE", "CONTACT", "BECOMES", "WHAT"), rows, "", wrap=True)
     if len(noted) > SHOWN:
         click.echo(f"… and {len(noted) - SHOWN} more like these.")
-    click.echo(f"Contacts: {_counted(one.outcome for one in lines)}\n")
+    counts = ", ".join(f"{count} {name}" for name, count in plan.contacts.counts.items() if count)
+    click.echo(f"Contacts: {counts}\n")
+
+
+def _contact_words(line: ContactLine) -> str:
+    if line.before is not None and line.contact is not None and line.outcome == "changed":
+        return f"{line.before.name} → {line.contact.name}"
+    return f"{line.contact.name}: {line.reason}" if line.contact is not None else line.reason
 
 
 def _show_history(plan: Plan) -> None:
@@ -76,19 +85,23 @@ def _show_history(plan: Plan) -> None:
             f"Messages: {survey.total:,}, of which {survey.new:,} new, {survey.known:,} there "
             f"already, {left:,} left out."
         )
+        for remark, count in survey.remarks.most_common():
+            click.echo(f"  {count:,} taken in part: {remark}")
         for reason, count in survey.left_out.most_common():
             examples = ", ".join(survey.examples[reason])
             click.echo(f"  {count:,} left out: {reason} ({escaped(examples)})")
-        for remark, count in survey.remarks.most_common():
-            click.echo(f"  {count:,} of them: {remark}")
         click.echo()
     if survey.stops:
         rows_of_stops = [
-            (one.message.peer, one.message.number, moment(one.message.created_at), one.word)
+            (one.message.peer, one.message.number, moment(_time_of(one)), one.word)
             for one in survey.stops
         ]
         table(("OPT-OUT OF", "FROM NUMBER", "AT", "TEXT"), rows_of_stops, "")
         click.echo()
+
+
+def _time_of(stop: Stop) -> float | None:
+    return stop.message.created_at if stop.has_time else None
 
 
 def _counted(outcomes: Iterable[Outcome]) -> str:
@@ -105,19 +118,29 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
         click.echo("Everything is there already.")
     else:
         click.echo(
-            f"Done: {done.numbers} numbers, {done.names} names of extensions, {done.contacts} "
-            f"contacts, {done.texts:,} messages, {done.opt_outs} opt-outs."
+            f"Done: {done.numbers} numbers, {done.extensions} names of extensions, {done.contacts} "
+            f"contacts, {done.messages:,} messages, {done.opt_outs} opt-outs."
         )
     if path is not None:
         count = len(plan.numbers.left_out)
-        again = flask_command(f"migrate csv --numbers {path}")
-        click.echo(f"{count} rows were not taken. They are in {path}. Later: {again}")
+        again = flask_command(f"migrate csv --numbers {shlex.quote(str(path))}")
+        theirs = dict.fromkeys(
+            line.row.cells.get("carrier", "").strip()
+            for line in plan.numbers.left_out
+            if line.outcome is Outcome.LATER
+        )
+        named = "".join(f" --carrier {shlex.quote(f'{name}=OURS')}" for name in theirs)
+        ours = f" (in place of OURS one of {', '.join(NAMES.values())})" if named else ""
+        click.echo(escaped(f"{count} rows were not taken. They are in {path}."))
+        click.echo(escaped(f"Later{ours}: {again}{named}"))
     if any(line.outcome is Outcome.KEPT for line in plan.numbers.lines):
         note("Entries that differ were kept. To overwrite them: the same command with --replace")
 
 
-def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any]:
-    """The plan and what was done as an object for JSON."""
+def as_object(
+    plan: Plan, done: Done | None, path: Path | None, proofs: Sequence[Proof] | None
+) -> dict[str, Any]:
+    """The plan and what was done as an object for JSON; ``proofs`` are the texts of --proof."""
     survey = plan.survey
     return {
         "done": asdict(done) if done is not None else None,
@@ -133,11 +156,11 @@ def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any
         "extensions": plan.names,
         "contacts": [
             {
-                "where": one.row.place,
+                "line": one.line,
                 "number": one.number,
-                "name": one.name,
-                "outcome": str(one.outcome),
-                "remark": one.remark,
+                "name": one.contact.name if one.contact is not None else None,
+                "outcome": one.outcome,
+                "reason": one.reason or None,
             }
             for one in plan.contacts.lines
         ],
@@ -153,11 +176,21 @@ def as_object(plan: Plan, done: Done | None, path: Path | None) -> dict[str, Any
             {
                 "peer": one.message.peer,
                 "number": one.message.number,
-                "at": stamp(one.message.created_at),
+                "at": stamp(_time_of(one)),
                 "text": one.word,
             }
             for one in survey.stops
         ],
         "remarks": plan.remarks,
         "left_out_file": str(path) if path is not None else None,
+        "proofs": None
+        if proofs is None
+        else [
+            {
+                "number": one.number,
+                "message_id": one.message_id or None,
+                "refused": one.refused or None,
+            }
+            for one in proofs
+        ],
     }

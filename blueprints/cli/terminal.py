@@ -7,6 +7,7 @@ of the text are printed as escape sequences (``\x1b``, ``\u202e``).
 import json
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from io import TextIOWrapper
@@ -24,6 +25,7 @@ from services.core.messages import Finding, clean, rfc3339
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 COLUMNS = 100  # of a table where nobody knows the width of the terminal
 NARROWEST = 8  # a column that is cut keeps so many characters
+LEAST_WRAPPED = 30  # characters of a line of a column that is wrapped
 NEVER_CUT = {"ID", "NUMBER", "TIME"}  # titles of columns
 JOINERS = "\u200c\u200d"  # hold emoji and some scripts together and do nothing else
 TEXT_COLUMN = 60
@@ -129,22 +131,45 @@ def stamp(at: float | None) -> str | None:
 
 
 def table(
-    titles: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, cut: bool = True
+    titles: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    empty: str,
+    *,
+    cut: bool = True,
+    wrap: bool = False,
 ) -> None:
     """Print rows below their titles, or the sentence ``empty`` where there are none.
 
-    The widest columns are cut to the width of the terminal unless ``cut`` is false.
+    The widest columns are cut to the width of the terminal unless ``cut`` is false. With ``wrap``
+    nothing is cut: the last column goes on in further lines, in a file or a pipe in its own one.
     """
     shown = [[escaped(str(cell)) for cell in row] for row in rows]
     if not shown:
         click.echo(empty)
         return
     widths = [max(map(len, column)) for column in zip(titles, *shown, strict=True)]
-    if cut:
+    if wrap:
+        shown = [part for row in shown for part in _wrapped(row, widths)]
+    elif cut:
         widths = _fitting(widths, titles)
     for row in (titles, *shown):
         cells = (short(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
+
+
+def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
+    """The lines of a row whose last column is as wide as the terminal lets it."""
+    if not is_terminal():
+        return [list(row)]
+    before = sum(widths[:-1]) + 2 * (len(widths) - 1)
+    room = max(shutil.get_terminal_size((COLUMNS, 1)).columns - before, LEAST_WRAPPED)
+    first, *further = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+    return [[*row[:-1], first], *([*("" for _ in row[:-1]), line] for line in further)]
+
+
+def is_terminal() -> bool:
+    """Whether standard output is read by a person, and not by a file or a pipe."""
+    return sys.stdout.isatty()
 
 
 def _fitting(widths: list[int], titles: Sequence[str]) -> list[int]:

@@ -112,7 +112,11 @@ class ContactBook:
 
         With ``replace`` contacts that are there get name and note of the file, else they stay.
         """
-        checked = self._checked(read_contacts(content))
+        return self.preview_entries(read_contacts(content), replace=replace)
+
+    def preview_entries(self, entries: Iterable[Entry], *, replace: bool) -> ContactPlan:
+        """What the entries of a file, or of another system, would change."""
+        checked = self._checked(entries)
         return self._store.read(lambda tx: _plan(tx, checked, replace))
 
     def import_file(
@@ -123,7 +127,11 @@ class ContactBook:
         With ``stops_if_refused`` nothing is changed if a line is refused. Returns what was done, by
         the contacts as they were at that moment. Raises as ``preview``.
         """
-        checked = self._checked(read_contacts(content))
+        return self.import_entries(read_contacts(content), replace=replace)
+
+    def import_entries(self, entries: Iterable[Entry], *, replace: bool) -> ContactPlan:
+        """Make the changes of entries; as ``import_file``."""
+        checked = self._checked(entries)
 
         def work(tx: Connection) -> ContactPlan:
             plan = _plan(tx, checked, replace)

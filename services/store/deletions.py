@@ -1,7 +1,8 @@
 """Table of deletions: the messages and conversations that were deleted in apps, without content.
 
 By it other apps learn what to remove, the operator sees who has deleted, and a message that a
-carrier or an app offers again is known and not stored a second time. Rows are kept for 90 days.
+carrier, an app or another system offers again is known and not stored a second time. Rows are kept
+for 90 days.
 """
 
 from collections.abc import Iterable, Sequence
@@ -59,6 +60,11 @@ _OFFERED = CompiledStatement(
         deletions.c.provider, deletions.c.provider_id, deletions.c.number, deletions.c.repeat_key
     ).where(deletions.c.provider_id.in_(bindparam("ids", expanding=True)))
 )
+_OF_MESSAGES = CompiledStatement(
+    lambda _: select(deletions.c.message_id).where(
+        deletions.c.message_id.in_(bindparam("ids", expanding=True))
+    )
+)
 _BY_CLIENT_ID = CompiledStatement(
     lambda _: (
         select(deletions.c.changed)
@@ -115,6 +121,11 @@ def offered_again(tx: Connection, offers: Iterable[Offer]) -> set[Offer]:
         return set()
     rows = _OFFERED.rows(tx, ids=[provider_id for _, provider_id, _, _ in wanted])
     return wanted & {tuple(row) for row in rows}
+
+
+def of_messages(tx: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of these ids that deleted messages had."""
+    return {str(row.message_id) for row in _OF_MESSAGES.rows(tx, ids=ids)} if ids else set()
 
 
 def has_client_id(tx: Connection, extension: str, client_id: str) -> bool:

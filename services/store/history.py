@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, select
 
 from services.core.messages import Message
 from services.core.reactions import parse_reaction
-from services.store import attachments, conversations, counters, messages
+from services.store import attachments, conversations, counters, deletions, messages
 from services.store.database import audit_counters
 from services.store.database.audit_counters import AuditCounter
 from services.store.database.compiled_statements import CompiledStatement
@@ -35,8 +35,10 @@ _LATER = select(messages_table.c.text).where(
 
 
 def known(tx: Connection, ids: Sequence[str]) -> set[str]:
-    """Those of these ids that stored messages have."""
-    return {str(row.id) for row in _KNOWN.rows(tx, ids=ids)} if ids else set()
+    """Those of these ids that messages have, or had before they were deleted in an app."""
+    if not ids:
+        return set()
+    return {str(row.id) for row in _KNOWN.rows(tx, ids=ids)} | deletions.of_messages(tx, ids)
 
 
 def texts_after(tx: Connection, number: str, peer: str, since: float) -> list[str]:

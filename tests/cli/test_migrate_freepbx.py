@@ -9,6 +9,7 @@ import pytest
 
 from services.core.messages import Status
 from services.operations.migration import connections
+from services.operations.migration.freepbx import FreePbx
 from services.store import contacts
 from services.store.database.schema import jobs as jobs_table
 from services.store.database.schema import messages as messages_table
@@ -76,7 +77,7 @@ def test_everything_is_taken_once(make_terminal: Make, pbx: str) -> None:
     _check_history(terminal)
     again = terminal.flask("migrate", "freepbx", "--yes")
     assert "Everything is there already." in again.stdout
-    assert count(terminal, messages_table) == done["done"]["texts"]
+    assert count(terminal, messages_table) == done["done"]["messages"]
 
 
 def _check_history(terminal: Terminal) -> None:
@@ -100,6 +101,26 @@ def _check_history(terminal: Terminal) -> None:
     assert opted_out(terminal) == [("+13035550101", number(160))]
     assert count(terminal, jobs_table) == 0
     assert terminal.gateway.store.read(invariants.check).violations() == []
+
+
+def test_files_are_read_one_by_one_and_only_once(
+    make_terminal: Make, pbx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    content = FreePbx._content
+
+    def counted(source: FreePbx, row_id: int) -> bytes:
+        read.append(row_id)
+        return content(source, row_id)
+
+    monkeypatch.setattr(FreePbx, "_content", counted)
+    terminal = make_terminal()
+    terminal.flask("migrate", "freepbx", "--dry-run")
+    assert read == []
+    terminal.flask("migrate", "freepbx", "--yes")
+    assert len(read) == 1
+    terminal.flask("migrate", "freepbx", "--yes")
+    assert len(read) == 1
 
 
 def test_the_password_appears_nowhere(
@@ -157,5 +178,11 @@ def test_the_lines_in_the_docs_make_the_files(
     ids = {one.id for one in stored(terminal)}
     assert len(ids) == 200 * 4 + 6
     direct = terminal.json("migrate", "freepbx", "--yes")
-    assert direct["done"] == {"numbers": 0, "names": 0, "contacts": 0, "opt_outs": 0, "texts": 0}
+    assert direct["done"] == {
+        "numbers": 0,
+        "extensions": 0,
+        "contacts": 0,
+        "opt_outs": 0,
+        "messages": 0,
+    }
     assert {one.id for one in stored(terminal)} == ids

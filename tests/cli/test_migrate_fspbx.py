@@ -9,15 +9,17 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, make_url, select
 
 from services.core.messages import Message, Status
 from services.operations.housekeeping import index_messages
+from services.operations.migration import connections
+from services.operations.migration.source import SourceError
 from services.operations.statistics import count as count_activity
 from services.store import contacts, history, messages, opt_outs
 from services.store.database.schema import jobs as jobs_table
@@ -33,6 +35,11 @@ SECRET = "s3cret-of-the-reader"
 Make = Callable[..., Terminal]
 
 
+def documented_grant() -> bytes:
+    page = Path("docs/migrate.md").read_bytes()
+    return b"GRANT SELECT ON v_" + page.partition(b"GRANT SELECT ON v_")[2].partition(b";")[0]
+
+
 @pytest.fixture(scope="module")
 def filled(postgres: str) -> Iterator[str]:
     url = new_database(postgres)
@@ -42,7 +49,7 @@ def filled(postgres: str) -> Iterator[str]:
             "DO $$ BEGIN CREATE ROLE textbridge_reader LOGIN; "
             "EXCEPTION WHEN duplicate_object THEN NULL; END $$"
         )
-        connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO textbridge_reader")
+        connection.execute(documented_grant())
     yield url
     drop_database(postgres, url)
 
@@ -103,8 +110,8 @@ def test_a_dry_run_says_what_becomes_of_each_row_and_writes_nothing(
     assert "Its number is not in Message Settings." in shown.stdout
     assert "Ring groups are not taken (“Sales”)" in shown.stderr
     assert "These extensions have numbers in other domains, too: 201." in shown.stderr
-    assert "2 of them: The file stayed" not in shown.stdout
-    assert "1 of them: The file stayed in the storage of FS PBX." in shown.stdout
+    assert "2 taken in part: The file stayed" not in shown.stdout
+    assert "1 taken in part: The file stayed in the storage of FS PBX." in shown.stdout
     assert "FusionPBX has no content" not in shown.stdout
     assert "This was a dry run" in shown.stdout
     assert SECRET not in shown.output
@@ -130,7 +137,7 @@ def test_everything_is_taken_once(make_terminal: Make, pbx: str, database: str) 
     assert gateway.store.read(partial(messages.by_id, message_id=proof.message_id)) is not None
     again = migrate(terminal, "--yes")
     assert "Everything is there already." in again.stdout
-    assert count(terminal, messages_table) == done["done"]["texts"]
+    assert count(terminal, messages_table) == done["done"]["messages"]
     _check_invariants(terminal)
 
 
@@ -240,6 +247,9 @@ def test_rows_of_other_carriers_are_in_a_file_for_later(
     }  # fmt: skip
     assert all(row["Reason"] for row in rows)
     before = len(terminal.gateway.settings.all())
+    assert {row["Extension Name"] for row in rows if row["Assigned Extension"] == "201"} == {
+        "Ann Example"
+    }
     mapped = ("--carrier", "Thin Q=telnyx", "--carrier", "=bandwidth")
     again = terminal.json("migrate", "csv", "--numbers", str(file), *mapped, "--yes")
     assert again["done"]["numbers"] == data.THINQ + 1
@@ -248,7 +258,7 @@ def test_rows_of_other_carriers_are_in_a_file_for_later(
     assert entry is not None
     assert (entry.carrier, entry.extensions) == ("telnyx", ("203",))
     # Now these numbers are known, and so their history is taken.
-    assert migrate_json(terminal, "--yes")["done"]["texts"] == 1
+    assert migrate_json(terminal, "--yes")["done"]["messages"] == 1
 
 
 def test_what_is_there_is_kept_unless_it_is_to_be_replaced(make_terminal: Make, pbx: str) -> None:
@@ -265,7 +275,13 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced(make_terminal: Make, 
     known = terminal.gateway.store.read(lambda tx: contacts.names(tx, ["+13035550182"]))
     assert known == {"+13035550182": "My name for it"}
     done = migrate_json(terminal, "--yes", "--no-history", "--replace")
-    assert done["done"] == {"numbers": 1, "names": 0, "contacts": 1, "opt_outs": 0, "texts": 0}
+    assert done["done"] == {
+        "numbers": 1,
+        "extensions": 0,
+        "contacts": 1,
+        "opt_outs": 0,
+        "messages": 0,
+    }
     entry = terminal.gateway.settings.for_number(data.number(151))
     assert entry is not None
     assert (entry.carrier, entry.extensions) == ("voipms", ("201",))
@@ -295,7 +311,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     rest = migrate_json(terminal, "--yes")
     assert rest["messages"]["known"] == half
     assert rest["done"]["numbers"] == 0
-    assert count(terminal, messages_table) == half + rest["done"]["texts"]
+    assert count(terminal, messages_table) == half + rest["done"]["messages"]
     ids = [one.id for one in stored(terminal)]
     assert len(ids) == len(set(ids))
     _check_invariants(terminal)
@@ -331,9 +347,55 @@ def test_a_later_start_or_a_lifted_opt_out_counts(make_terminal: Make, pbx: str)
 def test_texts_from_before_a_day_stay_but_their_stop_counts(make_terminal: Make, pbx: str) -> None:
     terminal = make_terminal()
     done = migrate_json(terminal, "--yes", "--since", "2026-01-01")
-    assert done["done"]["texts"] == 0
+    assert done["done"]["messages"] == 0
     assert done["messages"]["left_out"]["It is older than what is kept or asked for."] > 1500
     assert ("+13035550101", data.number(500)) in opted_out(terminal)
+
+
+@pytest.mark.parametrize("table", ["v_messages", "v_message_media", "messages", "v_domains"])
+def test_a_table_that_may_not_be_read_is_named(
+    make_terminal: Make, filled: str, pbx: str, table: LiteralString
+) -> None:
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(f"REVOKE SELECT ON {table} FROM textbridge_reader")
+        try:
+            told = migrate(make_terminal(), "--yes", code=1)
+        finally:
+            connection.execute(f"GRANT SELECT ON {table} TO textbridge_reader")
+    assert f"GRANT SELECT ON {table} TO textbridge_reader;" in told.stderr
+
+
+def test_without_the_history_its_stops_are_recorded(make_terminal: Make, pbx: str) -> None:
+    terminal = make_terminal()
+    done = migrate_json(terminal, "--yes", "--no-history")
+    assert (done["done"]["messages"], done["messages"]["total"]) == (0, 0)
+    assert done["done"]["opt_outs"] == 2
+    assert ("+13035550101", data.number(500)) in opted_out(terminal)
+
+
+def test_a_stop_that_comes_while_the_command_asks_is_recorded(
+    make_terminal: Make, filled: str, pbx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = make_terminal()
+    key = UUID(int=84_000)
+
+    def confirm(*_: Any, **__: Any) -> bool:
+        with psycopg.connect(filled) as connection:
+            connection.execute(
+                "INSERT INTO messages (message_uuid, domain_uuid, source, destination, message, "
+                "direction, type, created_at) "
+                "VALUES (%s, %s, '+13035550143', %s, 'stop', 'in', 'sms', '2026-01-02')",
+                (key, data.MAIN, data.number(500)),
+            )
+        return True
+
+    monkeypatch.setattr("click.confirm", confirm)
+    try:
+        migrate(terminal)
+    finally:
+        with psycopg.connect(filled) as connection:
+            connection.execute("DELETE FROM messages WHERE message_uuid = %s", (key,))
+    assert ("+13035550143", data.number(500)) in opted_out(terminal)
 
 
 def test_the_domain_must_be_named_where_there_are_several(make_terminal: Make, pbx: str) -> None:
@@ -367,6 +429,28 @@ def test_the_password_appears_nowhere(
         outputs.append(terminal.flask("migrate", "fspbx", "--dry-run", code=1).output)
     assert not any(SECRET in output for output in outputs)
     assert all("Error:" in output for output in outputs)
+
+
+def test_host_and_user_may_stand_behind_the_question_mark(
+    make_terminal: Make, pbx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The address of a socket is written so: ``postgresql:///name?host=/var/run/postgresql``."""
+    address = make_url(pbx)
+    asked = f"?host={address.host}&port={address.port}&user={address.username}&password={SECRET}"
+    monkeypatch.setenv("MIGRATE_URL", f"postgresql:///{address.database}{asked}")
+    assert migrate_json(make_terminal(), "--dry-run")["messages"]["total"] > 1000
+    monkeypatch.setenv("MIGRATE_URL", f"postgresql:///x{asked}&options=-c%20{SECRET}")
+    failed = make_terminal().flask("migrate", "fspbx", "--dry-run", code=1)
+    assert failed.stderr.startswith("Error: The database x cannot be read: ")
+    assert SECRET not in failed.output
+
+
+@pytest.mark.parametrize("address", ["reader:pencil@db/x", "reader@db/x?password=pencil"])
+def test_a_driver_that_repeats_the_password_is_not_repeated(address: str) -> None:
+    url = make_url(f"postgresql://{address}")
+    with pytest.raises(SourceError) as raised, connections.told(ValueError, url):
+        raise ValueError("no entry for pencil")
+    assert "pencil" not in str(raised.value)
 
 
 def test_an_address_can_be_typed_in_without_being_shown(
@@ -451,6 +535,11 @@ def test_proofs_go_through_each_number_and_obey_the_limits(make_terminal: Make, 
     again = runner.invoke(args=arguments, input="n\n")
     assert "Send 1 texts" in again.output
     terminal.flask("optouts", "add", phone, "--reason", "test")
+    told = terminal.json(*arguments, "--yes")
+    assert [(one["number"], one["message_id"]) for one in told["proofs"]] == [
+        ("+14155550113", None)
+    ]
+    assert "Try again in" in told["proofs"][0]["refused"]
     out = runner.invoke(args=[*arguments[:-1], phone], input="y\n")
     assert "0 proof texts" in out.output
     assert count(terminal, messages_table) == 3
@@ -483,7 +572,7 @@ def test_the_lines_of_psql_in_the_docs_make_the_files(
     ids = {one.id for one in stored(terminal)}
     direct = migrate_json(terminal, "--yes")
     # The files have only the tables that every FS PBX has.
-    rest = {"numbers": 0, "names": 0, "contacts": 2, "opt_outs": 0, "texts": 2}
+    rest = {"numbers": 0, "extensions": 0, "contacts": 2, "opt_outs": 0, "messages": 2}
     assert direct["done"] == rest
     assert len({one.id for one in stored(terminal)} - ids) == 2
 

@@ -13,6 +13,9 @@ from sqlalchemy.exc import ArgumentError
 from services.operations.migration.source import SourceError
 
 CONNECT_SECONDS = 15
+READ_SECONDS = 600  # of one query: an old server may sort a million messages
+# A server or a tunnel that is gone without a word: https://www.postgresql.org/docs/current/libpq-connect.html
+KEEPALIVE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 
 
 def parse_address(written: str, kinds: Sequence[str], example: str) -> URL:
@@ -40,8 +43,9 @@ def told(failure: type[Exception], url: URL) -> Iterator[None]:
     except failure as error:
         words = str(error.args[-1] if error.args else error).strip()
         first = words.splitlines()[0] if words else type(error).__name__
-        if url.password:
-            first = first.replace(str(url.password), "…")
+        for secret in (url.password, url.query.get("password")):
+            if secret and isinstance(secret, str):
+                first = first.replace(secret, "…")
         raise SourceError(f"The database {url.database} cannot be read: {first}") from None
 
 
@@ -70,16 +74,19 @@ def decoded(value: Any) -> str:
 def open_postgres(url: URL) -> Any:
     """A connection (psycopg) with read-only transactions. Raises ``SourceError``."""
     psycopg: Any = driver("psycopg", "psycopg[binary]")
+    named = {
+        "host": url.host,
+        "port": url.port,
+        "user": url.username,
+        "password": url.password,
+        "dbname": url.database,
+    }
     given = {key: value for key, value in url.query.items() if isinstance(value, str)}
+    defaults: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8"}
     with told(psycopg.Error, url):
-        connection = psycopg.connect(
-            host=url.host,
-            port=url.port,
-            user=url.username,
-            password=url.password,
-            dbname=url.database,
-            **({"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8"} | given),
-        )
+        connection = psycopg.connect(**(defaults | KEEPALIVE | named | given))
+        connection.execute(f"SET statement_timeout TO '{READ_SECONDS}s'")
+        connection.commit()
         if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
             # Its texts are bytes of any encoding, which the server does not convert.
             connection.execute("SET client_encoding TO 'SQL_ASCII'")
@@ -126,6 +133,8 @@ def open_mariadb(url: URL) -> Any:
             charset="utf8mb4",
             use_unicode=False,
             connect_timeout=CONNECT_SECONDS,
+            read_timeout=READ_SECONDS,
+            write_timeout=READ_SECONDS,
             **more,
         )
         with connection.cursor() as cursor:

@@ -20,8 +20,16 @@ from services.core.csv_cells import unescape_formula
 from services.core.local_time import LocalTime
 from services.core.messages import clean
 from services.message_settings.csv_format import COLUMNS, field_of
+from services.operations.contact_files import (
+    COMPANY_TITLES,
+    FAMILY_TITLES,
+    GIVEN_TITLES,
+    NAME_TITLES,
+    NOTE_TITLES,
+    NUMBER_TITLES,
+    Entry,
+)
 from services.operations.migration.source import (
-    ContactRow,
     FileRow,
     NumberRow,
     SourceError,
@@ -31,10 +39,12 @@ from services.operations.migration.source import (
 LONGEST_CELL = 10_000_000  # characters; the limit of the module csv is 131,072
 EXTENSION_NAME = "extension_name"
 CONTACT_TITLES = {
-    "number": ("number", "phone", "phonenumber", "telephone", "mobile", "cell", "peer"),
-    "name": ("name", "fullname", "displayname", "contact", "contactname"),
-    "first": ("firstname", "givenname", "first", "contactnamegiven"),
-    "last": ("lastname", "familyname", "surname", "last", "contactnamefamily"),
+    "number": (*NUMBER_TITLES, "peer"),
+    "name": tuple(NAME_TITLES),
+    "first": (*GIVEN_TITLES, "first", "contactnamegiven"),
+    "last": (*FAMILY_TITLES, "last", "contactnamefamily"),
+    "company": (*COMPANY_TITLES, "contactorganization"),
+    "note": tuple(NOTE_TITLES),
 }
 TEXT_TITLES = {
     "id": ("id", "key", "uuid", "messageuuid", "messageid"),
@@ -104,20 +114,23 @@ class CsvFiles:
             if cells.get(EXTENSION_NAME, "").strip()
         }
 
-    def contacts(self) -> Sequence[ContactRow]:
-        """The contacts: a number and a name, or a first and a last one."""
+    def contacts(self) -> Sequence[Entry]:
+        """The contacts: a number and a name, or a first and a last one, or a company; notes."""
         rows = []
         for line, cells in self._read("contacts", _titles(CONTACT_TITLES), needed=("number",)):
+            if not cells.keys() & {"name", "first", "last", "company"}:
+                path = self._files["contacts"]
+                raise SourceError(f"{path}: no column is the name. {_columns('contacts')}")
             whole = f"{cells.get('first', '')} {cells.get('last', '')}".strip()
-            name = cells.get("name", "").strip() or whole
-            rows.append(ContactRow(f"line {line}", cells["number"], name))
+            name = cells.get("name", "").strip() or whole or cells.get("company", "")
+            rows.append(Entry(line, cells["number"], name, cells.get("note", "")))
         return rows
 
     def count_texts(self) -> int:
         """How many messages there are."""
         return len(self._texts)
 
-    def texts(self, *, with_files: bool) -> Iterator[TextRow]:
+    def texts(self) -> Iterator[TextRow]:
         """The messages, sorted by their time."""
         yield from self._texts
 
@@ -138,14 +151,17 @@ class CsvFiles:
     @cached_property
     def _texts(self) -> list[TextRow]:
         seen: Counter[str] = Counter()
+        known: dict[str, str] = {}
         rows = []
         for _, cells in self._read("texts", _titles(TEXT_TITLES), needed=("direction", "text")):
             row = self._text_row(cells)
+            said = (row.direction, row.number, row.peer, row.text, row.at)
+            digest = hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()[:32]
             if not row.key:  # the same text at the same moment may stand there twice
-                said = (row.direction, row.number, row.peer, row.text, row.at)
-                digest = hashlib.sha256(repr(said).encode("utf-8", "replace")).hexdigest()[:32]
                 seen[digest] += 1
                 row = replace(row, key=f"{digest}:{seen[digest]}")
+            elif known.setdefault(row.key, digest) != digest:  # another message with its id
+                row = replace(row, key=f"{row.key}:{digest}")
             rows.append(row)
         return sorted(rows, key=lambda row: -inf if row.at is None else row.at)
 
@@ -236,7 +252,7 @@ def _columns(part: str) -> str:
     if part == "numbers":
         return f"The first line must name the columns: {', '.join(COLUMNS.values())}."
     if part == "contacts":
-        return "The first line must name the columns: number, name."
+        return "The first line must name the columns: number, name and, if wanted, note."
     return (
         "The first line must name the columns: id, direction, from, to, text, at, status, "
         "extension, carrier, carrier_id."

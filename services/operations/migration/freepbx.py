@@ -8,10 +8,12 @@ https://github.com/FreePBX/contactmanager (16.0.25).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import URL
 
+from services.operations.contact_files import Entry
 from services.operations.migration.connections import (
     decoded,
     driver,
@@ -20,7 +22,6 @@ from services.operations.migration.connections import (
     told,
 )
 from services.operations.migration.source import (
-    ContactRow,
     FileRow,
     NumberRow,
     SourceError,
@@ -113,7 +114,7 @@ class FreePbx:
             )
         return found
 
-    def contacts(self) -> Sequence[ContactRow]:
+    def contacts(self) -> Sequence[Entry]:
         """The contacts of the external groups of Contact Manager."""
         if not self._has_contacts:
             return []
@@ -125,10 +126,7 @@ class FreePbx:
             "JOIN contactmanager_groups g ON g.id = e.groupid "
             "WHERE g.type = 'external' ORDER BY n.id"
         )
-        return [
-            ContactRow(f"contact number {row_id}", decoded(number), decoded(name))
-            for row_id, number, name in rows
-        ]
+        return [Entry(int(row_id), decoded(number), decoded(name)) for row_id, number, name in rows]
 
     def count_texts(self) -> int:
         """How many messages there are."""
@@ -136,7 +134,7 @@ class FreePbx:
             return 0
         return int(self._rows("SELECT count(*) FROM sms_messages")[0][0])
 
-    def texts(self, *, with_files: bool) -> Iterator[TextRow]:
+    def texts(self) -> Iterator[TextRow]:
         """The messages in the order of their ids, which is that in which they were stored."""
         if "sms_messages" not in self._columns:
             return
@@ -150,7 +148,7 @@ class FreePbx:
             PAGE,
         ):
             after = page[-1][0]
-            files = self._files([row[0] for row in page], with_files=with_files)
+            files = self._files([row[0] for row in page])
             for row in page:
                 yield _read(row, files.get(row[0], ()))
 
@@ -182,21 +180,26 @@ class FreePbx:
         pairs = ((decoded(extension), decoded(name)) for extension, name in self._rows(query))
         return {extension: name for extension, name in pairs if name.strip()}
 
-    def _files(self, ids: Sequence[int], *, with_files: bool) -> dict[int, tuple[FileRow, ...]]:
+    def _files(self, ids: Sequence[int]) -> dict[int, tuple[FileRow, ...]]:
         if "sms_media" not in self._columns:
             return {}
-        content = "raw" if with_files else "NULL"
-        rows = self._rows(f"SELECT mid, name, {content} FROM sms_media WHERE mid IN %s", list(ids))
+        rows = self._rows(
+            "SELECT mid, id, name, length(raw) FROM sms_media WHERE mid IN %s ORDER BY id",
+            list(ids),
+        )
         found: dict[int, tuple[FileRow, ...]] = {}
-        for message_id, name, raw in rows:
-            is_empty = with_files and not raw
+        for message_id, row_id, name, size in rows:
             file = FileRow(
                 decoded(name)[:200],
-                content=bytes(raw) if raw else None,
-                missing="FreePBX has no content of this file." if is_empty else "",
+                read=partial(self._content, row_id) if size else None,
+                missing="" if size else "FreePBX has no content of this file.",
             )
             found[message_id] = (*found.get(message_id, ()), file)
         return found
+
+    def _content(self, row_id: int) -> bytes:
+        rows = self._rows("SELECT raw FROM sms_media WHERE id = %s", row_id)
+        return bytes(rows[0][0]) if rows else b""
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with told(self._error, self._url), self._connection.cursor() as cursor:

@@ -1,19 +1,20 @@
 """FS PBX: its PostgreSQL database, which it shares with FusionPBX.
 
 Tables and columns by the migrations of https://github.com/nemerald-voip/fspbx (release 1.9.8), and
-by ``app_config.php`` of https://github.com/fusionpbx/fusionpbx-app-messages. Of columns and tables
-that an older version lacks nothing is read.
+by ``app_config.php`` of https://github.com/fusionpbx/fusionpbx-app-messages. Columns and tables
+that an older version lacks are skipped.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import URL
 
+from services.operations.contact_files import Entry
 from services.operations.migration.connections import driver, open_postgres, parse_address, told
-from services.operations.migration.fspbx_files import offered_files, stored_file
+from services.operations.migration.fspbx_files import decode_file, offered_files, stored_file
 from services.operations.migration.source import (
-    ContactRow,
     FileRow,
     NumberRow,
     SourceError,
@@ -23,7 +24,7 @@ from services.operations.migration.source import (
 EXAMPLE = "postgresql://textbridge_reader:password@pbx.example.com/fusionpbx"
 PAGE = 500
 TABLES = (
-    *("v_domains", "v_sms_destinations", "v_extensions", "v_ring_groups", "v_voicemails"),
+    *("v_domains", "v_sms_destinations", "v_extensions", "v_ring_groups"),
     *("contacts", "contact_phones", "v_contacts", "v_contact_phones", "phonebook_contacts"),
     *("messages", "v_sms_messages", "v_messages", "v_message_media"),
 )
@@ -44,22 +45,35 @@ class FsPbx:
         self._media_from = media_from.rstrip("/")
         self._connection = open_postgres(self._url)
         self._error: type[Exception] = driver("psycopg", "psycopg[binary]").Error
+        # information_schema shows each user only what this user may read; these show everything.
         found = self._rows(
-            "SELECT table_name::text, column_name::text FROM information_schema.columns "
-            "WHERE table_schema = ANY (current_schemas(false)) AND table_name = ANY (%s)",
+            "SELECT c.relname::text, a.attname::text, has_any_column_privilege(c.oid, 'SELECT') "
+            "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+            "AND a.attnum > 0 AND NOT a.attisdropped "
+            "WHERE pg_table_is_visible(c.oid) AND c.relname = ANY (%s)",
             list(TABLES),
         )
         self._columns: dict[str, set[str]] = {}
-        for table, column in found:
+        for table, column, _ in found:
             self._columns.setdefault(table, set()).add(column)
-        missing = {"v_domains", "v_sms_destinations"} - self._columns.keys()
-        if missing:
-            self.close()
-            raise SourceError(
-                f"The database {self._url.database} has no table {', '.join(sorted(missing))}, or "
-                "this user may not read it (see docs/migrate.md)."
-            )
+        self._require_tables(sorted({table for table, _, is_readable in found if not is_readable}))
         self._domain = self._chosen_domain(domain)
+
+    def _require_tables(self, forbidden: Sequence[str]) -> None:
+        """Raise ``SourceError`` for a table that is needed, or that is there and not readable."""
+        missing = {"v_domains", "v_sms_destinations"} - self._columns.keys()
+        if not missing and not forbidden:
+            return
+        self.close()
+        if missing:
+            raise SourceError(
+                f"The database {self._url.database} has no table {', '.join(sorted(missing))}."
+            )
+        raise SourceError(
+            f"The user {self._url.username or 'of this address'} may not read the table "
+            f"{', '.join(forbidden)} of the database {self._url.database}. Allow it: "
+            f"GRANT SELECT ON {', '.join(forbidden)} TO {self._url.username or 'this user'};"
+        )
 
     def pause(self) -> None:
         """End the transaction; the next query begins another."""
@@ -106,7 +120,7 @@ class FsPbx:
         )
         return {_text(row[0]): _text(row[1]).strip() or _text(row[2]).strip() for row in rows}
 
-    def contacts(self) -> Sequence[ContactRow]:
+    def contacts(self) -> Sequence[Entry]:
         """The contacts of FS PBX, its phone books, and those of FusionPBX."""
         found: list[tuple[Any, ...]] = []
         if {"contacts", "contact_phones"} <= self._columns.keys():
@@ -130,10 +144,9 @@ class FsPbx:
                 f"WHERE {self._here('v_contacts', 'c')} ORDER BY c.contact_uuid, p.phone_number"
             )
         return [
-            ContactRow(f"contact {at}", _text(number), f"{_text(first)} {_text(last)}".strip()
-                       or _text(company))
+            Entry(at, _text(number), f"{_text(first)} {_text(last)}".strip() or _text(company))
             for at, (number, first, last, company) in enumerate(found, 1)
-        ]  # fmt: skip
+        ]
 
     def count_texts(self) -> int:
         """How many messages there are."""
@@ -143,7 +156,7 @@ class FsPbx:
         union = " UNION ALL ".join(f"SELECT 1 FROM ({query}) AS part" for query in queries)
         return int(self._rows(f"SELECT count(*) FROM ({union}) AS texts")[0][0])
 
-    def texts(self, *, with_files: bool) -> Iterator[TextRow]:
+    def texts(self) -> Iterator[TextRow]:
         """The messages of FS PBX, of its older text app, and of FusionPBX's messages app."""
         queries = self._queries()
         if not queries:
@@ -153,7 +166,7 @@ class FsPbx:
             cursor.itersize = PAGE
             cursor.execute(f"SELECT * FROM ({union}) AS texts ORDER BY at NULLS FIRST, key")
             while page := cursor.fetchmany(PAGE):
-                stored = self._stored_files([row[0] for row in page], with_files=with_files)
+                stored = self._stored_files([row[0] for row in page])
                 for row in page:
                     yield self._read(row, stored.get(row[0], ()))
 
@@ -281,28 +294,31 @@ class FsPbx:
             files=(*stored, *offered_files(media, self._media_from)),
         )
 
-    def _stored_files(
-        self, keys: Sequence[str], *, with_files: bool
-    ) -> dict[str, tuple[FileRow, ...]]:
+    def _stored_files(self, keys: Sequence[str]) -> dict[str, tuple[FileRow, ...]]:
         """The files of FusionPBX's messages app, which are in the database in Base64."""
         columns = self._columns.get("v_message_media", set())
         ids = [key.partition(":")[2] for key in keys if key.startswith("v_messages:")]
         if not ids or "message_media_content" not in columns:
             return {}
-        content = "message_media_content"
-        if not with_files:
-            content = f"left({content}, 4)"  # whether there is any
         rows = self._rows(
-            f"SELECT message_uuid::text, message_media_name, message_media_type, {content} "
+            "SELECT message_uuid::text, message_media_uuid::text, message_media_name, "
+            "message_media_type, left(message_media_content, 4) "
             "FROM v_message_media WHERE message_uuid::text = ANY (%s) ORDER BY message_media_uuid",
             ids,
         )
         found: dict[str, tuple[FileRow, ...]] = {}
-        for message_id, name, kind, written in rows:
+        for message_id, media_id, name, kind, start in rows:
             key = f"v_messages:{message_id}"
-            file = stored_file(_text(name), _text(kind), _text(written))
-            found[key] = (*found.get(key, ()), file)
+            read = partial(self._content, _text(media_id)) if decode_file(_text(start)) else None
+            found[key] = (*found.get(key, ()), stored_file(_text(name), _text(kind), read))
         return found
+
+    def _content(self, media_id: str) -> bytes:
+        rows = self._rows(
+            "SELECT message_media_content FROM v_message_media WHERE message_media_uuid::text = %s",
+            media_id,
+        )
+        return decode_file(_text(rows[0][0])) if rows else b""
 
     def _column(self, table: str, name: str, alias: str = "", missing: str = "NULL") -> str:
         """A column as it stands in a query, or no value where a table has no such column."""

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Callable
 from typing import Any
 
 from services.operations.migration.source import FileRow
@@ -23,16 +24,20 @@ def offered_files(media: str, server: str) -> tuple[FileRow, ...]:
     return tuple(_offered(one, server) for one in listed) if isinstance(listed, list) else ()
 
 
-def stored_file(name: str, kind: str, written: str) -> FileRow:
-    """A file of FusionPBX; ``kind`` is a content type or an ending, its content is Base64."""
-    try:
-        content = base64.b64decode(written, validate=False)
-    except (binascii.Error, ValueError):
-        content = b""
-    missing = "" if content else "FusionPBX has no content of this file that can be read."
+def stored_file(name: str, kind: str, read: Callable[[], bytes] | None) -> FileRow:
+    """A file of FusionPBX; ``kind`` is a content type or an ending, ``read`` gives its content."""
+    missing = "" if read else "FusionPBX has no content of this file that can be read."
     content_type = kind if "/" in kind else ""
     name = name if "." in name or "/" in kind or not kind else f"{name}.{kind}"
-    return FileRow(name[:LONGEST_NAME], content_type, content or None, missing=missing)
+    return FileRow(name[:LONGEST_NAME], content_type, read, missing=missing)
+
+
+def decode_file(written: str) -> bytes:
+    """The content that FusionPBX has written in Base64; empty if it cannot be read."""
+    try:
+        return base64.b64decode(written, validate=False)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _offered(one: Any, server: str) -> FileRow:

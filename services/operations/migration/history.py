@@ -22,7 +22,13 @@ from services.media.media_store import MEDIA_BYTES, MediaStore
 from services.message_settings import MessageSettings
 from services.messaging.opt_out import OptOuts
 from services.operations.migration.source import FileRow, Source, TextRow
-from services.operations.migration.text_reader import MOST_REASON, MOST_TEXT, LeftOut, TextReader
+from services.operations.migration.text_reader import (
+    MOST_REASON,
+    MOST_TEXT,
+    LeftOut,
+    NoTime,
+    TextReader,
+)
 from services.store import history, opt_outs
 from services.store.database.store import Store
 from services.store.opt_outs import Source as OptOutSource
@@ -34,10 +40,14 @@ TEXTS = "texts"
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A STOP that no later START takes back, with its text as the proof."""
+    """A STOP that no later START takes back, with its text as the proof.
+
+    Without ``has_time`` nobody knows when it was said, so that no START of the history is later.
+    """
 
     message: Message
     word: str
+    has_time: bool = True
 
 
 @dataclass(eq=False)
@@ -83,21 +93,30 @@ class History:
         """Read everything and store nothing. Raises ``SourceError`` and ``StorageUnwell``."""
         found = Survey(total=source.count_texts())
         last: dict[tuple[str, str], tuple[Keyword, Message]] = {}
+        undated: dict[tuple[str, str], Message] = {}
+        seen: set[str] = set()
         batch: list[str] = []
 
         def look() -> None:
             found.known += len(self.store.read(partial(history.known, ids=batch)))
             batch.clear()
 
-        for done, row in enumerate(source.texts(with_files=False), 1):
+        for done, row in enumerate(source.texts(), 1):
             progress(f"{TEXTS} read", done, found.total)
             try:
                 message = reader.read(row)
                 _note_keyword(last, message)
                 reader.require_wanted(message)
+                if message.id in seen:
+                    raise LeftOut("A row before it has the same id and says the same.")
+            except NoTime as error:
+                has_stop = _note_undated(undated, reader, row)
+                found.leave_out(row, f"{error} Its STOP counts." if has_stop else str(error))
+                continue
             except LeftOut as error:
                 found.leave_out(row, str(error))
                 continue
+            seen.add(message.id)
             found.by_number[message.number] += 1
             if len(row.text) > MOST_TEXT:
                 found.remarks[f"Their text is cut to {MOST_TEXT:,} characters."] += 1
@@ -107,10 +126,15 @@ class History:
             if len(batch) == BATCH:
                 look()
         look()
+        stops = {
+            key: Stop(message, _word(message))
+            for key, (meant, message) in last.items()
+            if meant is Keyword.STOP
+        }
+        for key, message in undated.items():
+            stops.setdefault(key, Stop(message, _word(message), has_time=False))
         found.stops = [
-            Stop(message, _word(message))
-            for meant, message in last.values()
-            if meant is Keyword.STOP and self.store.read(partial(self._is_new_stop, message))
+            one for one in stops.values() if self.store.read(partial(self._is_new_stop, one))
         ]
         return found
 
@@ -128,7 +152,7 @@ class History:
                     one.message,
                 )
                 for one in stops
-                if self._is_new_stop(one.message, tx)
+                if self._is_new_stop(one, tx)
             )
 
         return self.store.write(work)
@@ -139,8 +163,8 @@ class History:
         It may be interrupted, and goes on when it is called again.
         """
         added, done = 0, 0
-        for batch in _batches(source.texts(with_files=True)):
-            pairs = list(_readable(batch, reader))
+        for batch in _batches(source.texts()):
+            pairs = _readable(batch, reader)
             ids = [message.id for message, _ in pairs]
             there = self.store.read(partial(history.known, ids=ids))
             new = [
@@ -160,9 +184,10 @@ class History:
         own = entry.extensions if entry is not None else ()
         return tuple(dict.fromkeys((*own, *self.settings.extensions_of(number))))
 
-    def _is_new_stop(self, message: Message, tx: Connection) -> bool:
+    def _is_new_stop(self, stop: Stop, tx: Connection) -> bool:
         """Whether nothing that is known here is newer than a STOP, or says the same."""
-        number, peer, at = message.number, message.peer, message.created_at
+        number, peer = stop.message.number, stop.message.peer
+        at = stop.message.created_at if stop.has_time else 0.0
         for one in opt_outs.of(tx, peer):
             concerns = one.number in (number, EVERY)
             if concerns and (one.lifted_at is None or one.at >= at or one.lifted_at >= at):
@@ -183,12 +208,14 @@ class History:
             id=file_id,
             name=clean(file.name),
             content_type=file.content_type or UNKNOWN,
-            content=file.content,
             state="failed",
             reason=file.missing or "The file was not there.",
         )
-        if file.content is not None:
-            return self.media.save_received(offered, MEDIA_BYTES)
+        if file.read is not None:
+            content = file.read()
+            if not content:
+                return offered
+            return self.media.save_received(replace(offered, content=content), MEDIA_BYTES)
         return self._fetched(offered, file.url) if file.url else offered
 
     def _fetched(self, offered: Attachment, url: str) -> Attachment:
@@ -220,19 +247,36 @@ def _note_keyword(last: dict[tuple[str, str], tuple[Keyword, Message]], message:
         last[key] = (Keyword.STOP if meant is Keyword.STOP else Keyword.START, message)
 
 
+def _note_undated(
+    undated: dict[tuple[str, str], Message], reader: TextReader, row: TextRow
+) -> bool:
+    """Note a STOP without a time; false if the row is none. A START without one lifts nothing."""
+    try:
+        message = reader.read_undated(row)
+    except LeftOut:
+        return False
+    if message.direction != "in" or keyword(message.text) is not Keyword.STOP:
+        return False
+    undated.setdefault((message.number, message.peer), message)
+    return True
+
+
 def _word(message: Message) -> str:
     word = normalised(message.text)
     return word.upper() if word in STOP_WORDS else "STOP"
 
 
-def _readable(rows: Sequence[TextRow], reader: TextReader) -> Iterator[tuple[Message, TextRow]]:
+def _readable(rows: Sequence[TextRow], reader: TextReader) -> list[tuple[Message, TextRow]]:
+    """The messages that are wanted, each once."""
+    found: dict[str, tuple[Message, TextRow]] = {}
     for row in rows:
         try:
             message = reader.read(row)
             reader.require_wanted(message)
         except LeftOut:
             continue
-        yield message, row
+        found.setdefault(message.id, (message, row))
+    return list(found.values())
 
 
 def _batches(rows: Iterator[TextRow]) -> Iterator[list[TextRow]]:

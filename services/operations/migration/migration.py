@@ -8,34 +8,36 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import structlog
-from sqlalchemy import Connection
 
-from services.core.csv_cells import escape_formula
+from services.core.csv_cells import safe_cell
 from services.core.progress import Progress
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.csv_format import COLUMNS
+from services.operations.contact_book import ContactBook, ContactPlan
+from services.operations.contact_files import Entry
 from services.operations.migration.history import History, Survey
-from services.operations.migration.names import ContactPlan, new_names
+from services.operations.migration.names import new_names, outside
 from services.operations.migration.numbers import NumberPlan, carrier_key
 from services.operations.migration.proof import Proofs
 from services.operations.migration.source import Source
 from services.operations.migration.text_reader import TextReader
 from services.operations.retention import Retention
 from services.providers import NAMES
-from services.store import contacts
-from services.store.database.store import Store
 
 log = structlog.get_logger()
+EXTENSION_NAME_TITLE = "Extension Name"  # a column that Message Settings do not have
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What is asked for.
 
-    ``carriers`` are our names of carriers by those of the other system, as they were typed. Texts
-    before ``since`` (seconds since 1970) are left out.
+    Without ``with_history`` no message is taken, only its STOPs are recorded. ``carriers`` are our
+    names of carriers by those of the other system, as they were typed. Texts before ``since``
+    (seconds since 1970) are left out.
     """
 
     replaces: bool = False
@@ -46,14 +48,21 @@ class Wishes:
 
 @dataclass(eq=False)
 class Plan:
-    """What would be done. ``names`` are those of extensions, ``survey`` is the history."""
+    """What would be done. ``names`` are those of extensions, ``survey`` is the history.
 
+    ``entries`` are the contacts of the source, ``contacts`` is what becomes of them;
+    ``extension_names`` are those of the source.
+    """
+
+    wishes: Wishes
     numbers: NumberPlan
+    entries: list[Entry]
     contacts: ContactPlan
     names: dict[str, str]
     reader: TextReader
     survey: Survey
     remarks: list[str]
+    extension_names: Mapping[str, str]
 
     @property
     def is_empty(self) -> bool:
@@ -72,10 +81,10 @@ class Done:
     """How much was written."""
 
     numbers: int
-    names: int
+    extensions: int
     contacts: int
     opt_outs: int
-    texts: int
+    messages: int
 
 
 @dataclass(eq=False)
@@ -85,8 +94,8 @@ class Migration:
     ``country`` is that of numbers without a country code.
     """
 
-    store: Store
     settings: MessageSettings
+    contact_book: ContactBook
     history: History
     proofs: Proofs
     retention: Retention
@@ -98,11 +107,11 @@ class Migration:
         carriers = dict(NAMES) | {carrier_key(k): v for k, v in wishes.carriers.items()}
         numbers = NumberPlan(self.settings, carriers, wishes.replaces, self.settings.generation)
         numbers.read(source.numbers())
-        known = {one.number: one.name for one in self.store.read(contacts.all_contacts)}
-        people = ContactPlan(self.country, known, wishes.replaces)
-        people.read(source.contacts())
+        entries = list(map(outside, source.contacts()))
+        people = self.contact_book.preview_entries(entries, replace=wishes.replaces)
+        found = source.extension_names()
         names = new_names(
-            source.extension_names(),
+            found,
             (name for entry in numbers.entries.values() for name in entry.extensions),
             self.settings.sections.get("extensions", {}),
             replaces=wishes.replaces,
@@ -111,8 +120,11 @@ class Migration:
         own |= {number: entry.carrier for number, entry in numbers.entries.items()}
         since = max(wishes.since, self.retention.ages().messages or 0.0)
         reader = TextReader(source.name, own, carriers, self.country, since)
-        survey = self.history.survey(source, reader, progress) if wishes.with_history else Survey()
-        return Plan(numbers, people, names, reader, survey, list(source.remarks()))
+        survey = self.history.survey(source, reader, progress)
+        if not wishes.with_history:  # who has said STOP is opted out all the same
+            survey = Survey(stops=survey.stops)
+        remarks = list(source.remarks())
+        return Plan(wishes, numbers, entries, people, names, reader, survey, remarks, found)
 
     def carry_out(self, source: Source, plan: Plan, progress: Progress) -> Done:
         """Do what was planned.
@@ -120,23 +132,23 @@ class Migration:
         Raises ``SettingsConflict`` if Message Settings were changed meanwhile, ``SourceError`` and
         ``StorageUnwell``. What was done before stays; doing it again goes on from there.
         """
-        recorded = self.history.record_stops(plan.survey.stops, source.title)
+        # Read again: while somebody is asked, a STOP may come in. The messages below are read in
+        # the same transaction of the source.
+        stops = self.history.survey(source, plan.reader, progress).stops
+        recorded = self.history.record_stops(stops, source.title)
         self._write_numbers(plan.numbers)
         if plan.names:
             self._write_names(plan.names)
-        people = plan.contacts.changes
-
-        def put(tx: Connection) -> None:
-            for contact in people:
-                contacts.put(tx, contact)
-
-        if people:
-            self.store.write(put)
+        people = 0
+        if plan.contacts.changes:
+            replaces = plan.wishes.replaces
+            written = self.contact_book.import_entries(plan.entries, replace=replaces)
+            people = len(written.changes)
         texts = 0
         if plan.survey.new:
             texts = self.history.bring(source, plan.reader, plan.survey.total, progress)
-        done = Done(len(plan.numbers.changes), len(plan.names), len(people), recorded, texts)
-        log.info("migrated", system=source.name, numbers=done.numbers, messages=done.texts)
+        done = Done(len(plan.numbers.changes), len(plan.names), people, recorded, texts)
+        log.info("migrated", system=source.name, numbers=done.numbers, messages=done.messages)
         return done
 
     def _write_numbers(self, plan: NumberPlan) -> None:
@@ -152,20 +164,26 @@ class Migration:
         self.settings.change(change, plan.generation)
 
     def _write_names(self, names: Mapping[str, str]) -> None:
-        sections = self.settings.rule_sections
-        known = dict(sections.get("extensions", {}))
-        for extension, name in names.items():
-            known[extension] = dict(known.get(extension, {})) | {"name": name}
-        self.settings.put_sections(sections | {"extensions": known}, self.settings.generation)
+        def change(known: Mapping[str, Any]) -> Mapping[str, Any]:
+            named = {one: {**known.get(one, {}), "name": name} for one, name in names.items()}
+            return {**known, **named}
+
+        self.settings.change_extensions(change)
 
 
-def write_left_out(plan: NumberPlan, path: Path) -> None:
-    """Write the rows that were not taken into a CSV file, which ``flask migrate csv`` reads."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
+def write_left_out(plan: Plan, path: Path) -> None:
+    """Write the rows that were not taken into a CSV file, which ``flask migrate csv`` reads.
+
+    A file that is there is replaced as a whole, once everything is written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600)
+    with new.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*COLUMNS.values(), "Reason"])
-        for line in plan.left_out:
+        writer.writerow([*COLUMNS.values(), EXTENSION_NAME_TITLE, "Reason"])
+        for line in plan.numbers.left_out:
             cells = [line.row.cells.get(name, "") for name in COLUMNS]
-            writer.writerow(map(escape_formula, [*cells, " ".join(line.remarks)]))
+            name = plan.extension_names.get(line.row.cells.get("extensions", "").strip(), "")
+            writer.writerow(map(safe_cell, [*cells, name, " ".join(line.remarks)]))
+    new.replace(path)

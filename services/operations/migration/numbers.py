@@ -1,6 +1,7 @@
 """Plan for the numbers of another system: what becomes of each row in Message Settings."""
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
@@ -218,7 +219,11 @@ def _checked(items: Iterable[str], check: Callable[[str], object]) -> tuple[list
 def _no_carrier(written: str) -> str:
     if not written:
         return "No carrier is named. Name it: --carrier =bandwidth, or another of yours."
-    return f"Textbridge has no carrier “{written[:40]}”."
+    option = shlex.quote(f"{written[:40]}=bandwidth")
+    return (
+        f"Textbridge has no carrier “{written[:40]}”. Name one of yours for it: "
+        f"--carrier {option}, or another."
+    )
 
 
 def _said(*remarks: str) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """What is read from another system, as it stands there: rows that nothing has checked yet."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.core.errors import TextbridgeError
+from services.operations.contact_files import Entry
 
 
 class SourceError(TextbridgeError):
@@ -24,24 +25,16 @@ class NumberRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ContactRow:
-    """The name of a number outside."""
-
-    place: str
-    number: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class FileRow:
-    """A file of a message: its content, or the address where it can be fetched.
+    """A file of a message: ``read`` returns its content, or ``url`` is where it can be fetched.
 
-    ``missing`` is the reason why it has neither, as a sentence.
+    Contents are large, so each is read only when its message is stored. ``missing`` is the reason
+    why it has neither, as a sentence.
     """
 
     name: str = ""
     content_type: str = ""
-    content: bytes | None = field(default=None, repr=False)
+    read: Callable[[], bytes] | None = field(default=None, repr=False)
     url: str = ""
     missing: str = ""
 
@@ -84,14 +77,14 @@ class Source(Protocol):
     def extension_names(self) -> Mapping[str, str]:
         """The names of extensions, by the extension."""
 
-    def contacts(self) -> Sequence[ContactRow]:
-        """The names of numbers outside that everybody shares."""
+    def contacts(self) -> Sequence[Entry]:
+        """The names of numbers outside that everybody shares; ``line`` may be that of a table."""
 
     def count_texts(self) -> int:
         """How many messages ``texts`` returns."""
 
-    def texts(self, *, with_files: bool) -> Iterator[TextRow]:
-        """The messages, oldest first; without ``with_files`` no file has its content."""
+    def texts(self) -> Iterator[TextRow]:
+        """The messages, oldest first."""
 
     def remarks(self) -> Sequence[str]:
         """What is there and is not taken, as sentences."""

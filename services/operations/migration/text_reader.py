@@ -26,6 +26,10 @@ class LeftOut(Exception):
     """A row is not taken; the argument is the reason, as a sentence."""
 
 
+class NoTime(LeftOut):
+    """A row is not taken because it has no time, or one that cannot be."""
+
+
 @dataclass(eq=False)
 class TextReader:
     """Reads rows of a source as messages.
@@ -42,7 +46,7 @@ class TextReader:
     now: float = field(default_factory=time.time)
 
     def read(self, row: TextRow) -> Message:
-        """The message of a row, with all its files as missing. Raises ``LeftOut``.
+        """The message of a row, with all its files as missing. Raises ``LeftOut``, ``NoTime``.
 
         It may be one that is not wanted, see ``require_wanted``.
         """
@@ -50,7 +54,7 @@ class TextReader:
         if direction not in INBOUND | OUTBOUND:
             raise LeftOut("It does not say whether it was received or sent.")
         if row.at is None or not 0 < row.at <= self.now + FUTURE_SECONDS:
-            raise LeftOut("It has no time, or one that cannot be.")
+            raise NoTime("It has no time, or one that cannot be.")
         try:
             number = own_number(row.number, self.country)
         except NumberError:
@@ -74,6 +78,10 @@ class TextReader:
             carrier_time=row.at if direction in INBOUND else None,
         )
         return self._sent(message, row) if direction in OUTBOUND else message
+
+    def read_undated(self, row: TextRow) -> Message:
+        """The message of a row without a time, as if it came now. Raises ``LeftOut``."""
+        return self.read(replace(row, at=self.now))
 
     def require_wanted(self, message: Message) -> None:
         """Raise ``LeftOut`` for one of a number that Message Settings do not have, or too old."""

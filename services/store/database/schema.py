@@ -49,6 +49,7 @@ NAMED = text("client_id IS NOT NULL")
 IN_BULK = text("bulk_send_id IS NOT NULL")
 BULK_QUEUED = text("bulk_send_id IS NOT NULL AND status IN ('queued', 'sending')")
 DELETED_IDS = text("provider_id IS NOT NULL")
+DELETED_MESSAGES = text("message_id IS NOT NULL")
 NOT_LIFTED = text("lifted_at IS NULL")
 
 counters = Table(
@@ -594,6 +595,12 @@ deletions = Table(
         "provider_id",
         sqlite_where=DELETED_IDS,
         postgresql_where=DELETED_IDS,
+    ),
+    Index(
+        "deletions_by_message",
+        "message_id",
+        sqlite_where=DELETED_MESSAGES,
+        postgresql_where=DELETED_MESSAGES,
     ),
     Index(
         "deletions_by_client_id",
