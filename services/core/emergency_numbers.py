@@ -17,9 +17,18 @@ from services.core.errors import RequestRefused
 # Phones of every country take these for emergency calls (3GPP TS 22.101) or people know them from
 # films; no country texts to a short code that is one of them.
 _EVERYWHERE = ("112", "911", "999")
-# Digits of any script, with what people put between them.
-_TYPED = re.compile(r"\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*")
-_MOST_DIGITS = 8  # of a country code and an emergency number
+# What people dial before a number behind a PBX or abroad, and what may follow it. With 8 or 9 only
+# ``_EVERYWHERE``, as people dial 9911: other short codes of some countries look alike.
+_TRUNKS = ("0", "00", "011", "9")
+_OUTSIDE_LINES = ("8", "9")
+# Digits of any script, with what people put between them, before and behind them.
+_TYPED = re.compile(
+    r"(?:(?:tel|sips?|sms|smsto|callto|whatsapp|rcs):(?://)?)?[*#\s]*"
+    r"(\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*)"
+    r"(?:[#*,;@].*|(?:x|ext)[.:\s]*\d*)?",
+    re.IGNORECASE,
+)
+_MOST_DIGITS = 9  # of a prefix, a country code and an emergency number
 
 
 def require_no_emergency(address: str, numbers: Iterable[str], country: str, field: str) -> None:
@@ -44,15 +53,19 @@ def emergency_call(address: str, countries: Iterable[str]) -> str | None:
     ('911', '999')
     >>> emergency_call("999", ["US"]), emergency_call("91100", ["US"])
     ('911', None)
+    >>> emergency_call("9911", ["US"]), emergency_call("tel:911", ["US"])
+    ('911', '911')
     """
     visible = "".join(each for each in address if unicodedata.category(each) != "Cf").strip()
-    if not _TYPED.fullmatch(visible):
+    typed = _TYPED.fullmatch(unicodedata.normalize("NFKC", visible))
+    if typed is None:
         return None
-    digits = "".join(str(unicodedata.digit(each)) for each in visible if each.isdigit())
+    number = typed[1].strip()
+    digits = "".join(str(unicodedata.digit(each)) for each in number if each.isdigit())
     if len(digits) > _MOST_DIGITS:
         return None
     known = tuple(dict.fromkeys(countries))
-    return _call(digits, visible.startswith("+"), known)
+    return _call(digits, number.startswith("+"), known)
 
 
 @lru_cache(maxsize=4096)
@@ -63,7 +76,26 @@ def _call(digits: str, has_plus: bool, countries: tuple[str, ...]) -> str | None
                 return short
             if short in _EVERYWHERE:
                 return _main_number(country)
+        for short in _without_prefix(digits, country):
+            if shortnumberinfo.is_emergency_number(short, country):
+                return short
     return None
+
+
+def _without_prefix(digits: str, country: str) -> list[str]:
+    """What follows a prefix for an outside line or for abroad, and the country code behind it."""
+    code = str(phonenumbers.country_code_for_region(country))
+    found = [digits.removeprefix(line) for line in _OUTSIDE_LINES if digits.startswith(line)]
+    found = [short for short in found if short in _EVERYWHERE]
+    for trunk in _TRUNKS:
+        rest = digits.removeprefix(trunk)
+        if rest == digits:
+            continue
+        if trunk.startswith("0"):
+            found.append(rest)
+        if rest.startswith(code):
+            found.append(rest.removeprefix(code))
+    return found
 
 
 def _readings(digits: str, has_plus: bool, country: str) -> list[str]:
