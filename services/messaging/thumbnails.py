@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from services.core.errors import MediaError
+from services.core.errors import Kind, MediaError
 from services.core.messages import Attachment
 from services.media import one_picture
 from services.media.media_store import MediaStore
@@ -24,10 +24,11 @@ class Thumbnails:
     def path(self, file: Attachment) -> Path | None:
         """The path of a file's thumbnail, a JPEG; ``None`` if the file is to be shown itself.
 
-        Raises ``MediaError`` if the file is not there, and ``StorageUnwell``.
+        Raises ``MediaError`` if the file is not there or has too many pixels to be shown, and
+        ``StorageUnwell``.
         """
         if not file.may_have_thumbnail:
-            return None
+            return _shown_itself(file)
         return self._kept(file) or self._made(file)
 
     def _kept(self, file: Attachment) -> Path | None:
@@ -42,7 +43,7 @@ class Thumbnails:
         with one_picture.turn():
             known = self.store.read(lambda tx: attachments.by_id(tx, file.id))
             if known is None or known.thumbnail != file.thumbnail:  # others have made it meanwhile
-                return None if known is None else self._kept(known)
+                return None if known is None else self._kept(known) or _shown_itself(known)
             made = one_picture.in_thread(partial(_thumbnail, path, file.content_type))
         if made.content is not None:
             kept = self.media.save_thumbnail(file.id, made.content)
@@ -53,7 +54,13 @@ class Thumbnails:
             height=made.height or file.height,
         )
         self.store.write(lambda tx: attachments.note_thumbnail(tx, noted), durable=False)
-        return kept
+        return kept or _shown_itself(noted)
+
+
+def _shown_itself(file: Attachment) -> None:
+    """Raise ``MediaError`` for a picture that has no thumbnail and is not to be shown, either."""
+    if file.is_unshown:
+        raise MediaError("The picture has no thumbnail: it is damaged or too large.", Kind.REFUSED)
 
 
 def _thumbnail(path: Path, content_type: str) -> Thumbnail:
