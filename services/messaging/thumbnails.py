@@ -28,7 +28,8 @@ class Thumbnails:
         ``StorageUnwell``.
         """
         if not file.may_have_thumbnail:
-            return _shown_itself(file)
+            _require_shown(file)
+            return None
         return self._kept(file) or self._made(file)
 
     def _kept(self, file: Attachment) -> Path | None:
@@ -43,7 +44,10 @@ class Thumbnails:
         with one_picture.turn():
             known = self.store.read(lambda tx: attachments.by_id(tx, file.id))
             if known is None or known.thumbnail != file.thumbnail:  # others have made it meanwhile
-                return None if known is None else self._kept(known) or _shown_itself(known)
+                found = None if known is None else self._kept(known)
+                if known is not None and found is None:
+                    _require_shown(known)
+                return found
             made = one_picture.in_thread(partial(_thumbnail, path, file.content_type))
         if made.content is not None:
             kept = self.media.save_thumbnail(file.id, made.content)
@@ -54,10 +58,12 @@ class Thumbnails:
             height=made.height or file.height,
         )
         self.store.write(lambda tx: attachments.note_thumbnail(tx, noted), durable=False)
-        return kept or _shown_itself(noted)
+        if kept is None:
+            _require_shown(noted)
+        return kept
 
 
-def _shown_itself(file: Attachment) -> None:
+def _require_shown(file: Attachment) -> None:
     """Raise ``MediaError`` for a picture that has no thumbnail and is not to be shown, either."""
     if file.is_unshown:
         raise MediaError("The picture has no thumbnail: it is damaged or too large.", Kind.REFUSED)
