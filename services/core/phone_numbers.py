@@ -188,6 +188,20 @@ def _tidy_typed(written: str) -> str:
     return _tidy(visible if _LIKE_A_NUMBER.fullmatch(visible.strip()) else written)
 
 
+def clean_name(name: str) -> str:
+    r"""The name of a person, without what changes the order of the text around it.
+
+    Empty where nothing of it can be seen.
+
+    >>> clean_name(" Ann \u202eExample "), clean_name("\u200b\u202e")
+    ('Ann �Example', '')
+    """
+    text = name.strip()
+    if all(unicodedata.category(character) in _INVISIBLE for character in text):
+        return ""
+    return "".join("\ufffd" if character in _REORDERS else character for character in text)
+
+
 def _is_harmful(character: str) -> bool:
     """Whether it is a control character, half a surrogate pair, or one that reorders the text."""
     return unicodedata.category(character) in ("Cc", "Cs") or character in _REORDERS

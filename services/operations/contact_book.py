@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import clean
-from services.core.phone_numbers import peer, requested
+from services.core.phone_numbers import clean_name, peer, requested
 from services.message_settings.search import LIKE_A_NUMBER
 from services.message_settings.slices import in_slices
 from services.messaging import device_limits
@@ -83,10 +83,10 @@ class ContactBook:
 
     def contact(self, number: str, name: str, note: str = "") -> Contact:
         """A checked contact. Raises ``RequestRefused`` that names the field."""
-        kept = clean(name).strip()
+        kept = clean_name(clean(name))
         if not 1 <= len(kept) <= MOST_NAME:
             raise RequestRefused(
-                "invalid", f"A name has 1 to {MOST_NAME} characters.", field="name"
+                "invalid", f"A name has 1 to {MOST_NAME} characters that can be seen.", field="name"
             )
         about = clean(note).replace("\r\n", "\n").strip()
         if len(about) > MOST_NOTE:
@@ -151,9 +151,9 @@ class ContactBook:
             number = peer(entry.number, self._country)
         except NumberError as error:
             return ContactLine(entry.line, entry.number, "refused", reason=str(error))
-        name = " ".join(entry.name.split())
+        name = clean_name(" ".join(entry.name.split()))
         if not 1 <= len(name) <= MOST_NAME:
-            reason = f"A name has 1 to {MOST_NAME} characters."
+            reason = f"A name has 1 to {MOST_NAME} characters that can be seen."
             return ContactLine(entry.line, number, "refused", reason=reason)
         note = entry.note if len(entry.note) <= MOST_NOTE else f"{entry.note[: MOST_NOTE - 1]}…"
         contact = Contact(number, name, note.strip())
