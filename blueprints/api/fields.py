@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from marshmallow import ValidationError, fields, validate
 
 from services.core.messages import clean
+from services.core.phone_numbers import clean_name
 from services.core.request_schema import REMEDIES
 
 MOST_ITEMS = 200
@@ -30,6 +31,13 @@ class Words(fields.String):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         return clean(super()._deserialize(value, *args, **kwargs))
+
+
+class PersonName(Words):
+    """The name of a person: of invisible characters empty, and in the order in which it is read."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        return clean_name(super()._deserialize(value, *args, **kwargs))
 
 
 class Digits(fields.Integer):

@@ -80,7 +80,8 @@ class Media(Resource):
         """A picture as a JPEG of at most 600 pixels each way; of an animation its first frame.
 
         It is made when it is first asked for. A file that is small, or has no thumbnail, is
-        answered as it is.
+        answered as it is, but 404 for a picture of more than 25 million pixels, or of a size that
+        cannot be read.
         """
         return thumbnail_answer(self._media, self._thumbnails, self._visible(media_id))
 

@@ -1,6 +1,7 @@
 """``flask simulate-api``: plays the API of a carrier, so that replies leave without an account."""
 
 import time
+from dataclasses import fields
 from pathlib import Path
 from queue import Queue
 
@@ -162,6 +163,9 @@ def _carrier(name: str) -> type[Provider]:
 
 def _proof_lines(cls: type[Provider]) -> list[str]:
     """What .env needs so that simulated webhooks of a carrier with its own key are believed."""
-    if not hasattr(cls.Settings, "public_key"):
+    if "public_key" not in {each.name for each in fields(cls.Settings)}:
         return []
-    return [f"{cls.prefix()}PUBLIC_KEY=… (of a pair of your own, see docs/carriers/{cls.name}.md)"]
+    return [
+        f"{cls.prefix()}PUBLIC_KEY=… (of a pair of your own, see docs/carriers/{cls.name}.md; "
+        "its private key is for --signing-key)"
+    ]

@@ -3,6 +3,8 @@
 A text to one would reach nobody: carriers of business texts do not connect to emergency services.
 """
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -11,12 +13,23 @@ from phonenumbers import shortnumberinfo
 from phonenumbers.phonemetadata import PhoneMetadata
 
 from services.core.errors import RequestRefused
-from services.core.phone_numbers import typed_digits
+from services.core.phone_numbers import typed_digits, visible
 
 # Phones of every country take 112 and 911 for emergency calls (3GPP TS 22.101), and 999 is known
 # far beyond the United Kingdom; no country texts to a short code that is one of them.
 _EVERYWHERE = ("112", "911", "999")
-_MOST_DIGITS = 8  # of a country code and an emergency number
+# What people dial before a number behind a PBX or abroad, and what may follow it. With 8 or 9 only
+# ``_EVERYWHERE``, as people dial 9911: other short codes of some countries look alike.
+_TRUNKS = ("0", "00", "011", "9")
+_OUTSIDE_LINES = ("8", "9")
+# Digits of any script, with what people put between them, before and behind them.
+_TYPED = re.compile(
+    r"(?:(?:tel|sips?|sms|smsto|callto|whatsapp|rcs):(?://)?)?[*#\s]*"
+    r"(\+?[\d\s().\u2010-\u2015/-]*\d[\d\s().\u2010-\u2015/-]*)"
+    r"(?:[#*,;@].*|(?:x|ext)[.:\s]*\d*)?",
+    re.IGNORECASE,
+)
+_MOST_DIGITS = 9  # of a prefix, a country code and an emergency number
 
 
 def require_no_emergency(address: str, numbers: Iterable[str], country: str, field: str) -> None:
@@ -41,12 +54,15 @@ def emergency_call(address: str, countries: Iterable[str]) -> str | None:
     ('911', '999')
     >>> emergency_call("999", ["US"]), emergency_call("91100", ["US"])
     ('911', None)
+    >>> emergency_call("9911", ["US"]), emergency_call("tel:911", ["US"])
+    ('911', '911')
     """
-    typed = typed_digits(address)
-    if typed is None or len(typed.removeprefix("+")) > _MOST_DIGITS:
+    typed = _TYPED.fullmatch(unicodedata.normalize("NFKC", visible(address)).strip())
+    number = typed_digits(typed[1]) if typed else None
+    if number is None or len(number.removeprefix("+")) > _MOST_DIGITS:
         return None
     known = tuple(dict.fromkeys(countries))
-    return _call(typed.removeprefix("+"), typed.startswith("+"), known)
+    return _call(number.removeprefix("+"), number.startswith("+"), known)
 
 
 @lru_cache(maxsize=4096)
@@ -57,7 +73,26 @@ def _call(digits: str, has_plus: bool, countries: tuple[str, ...]) -> str | None
                 return short
             if short in _EVERYWHERE:
                 return _main_number(country)
+        for short in _without_prefix(digits, country):
+            if shortnumberinfo.is_emergency_number(short, country):
+                return short
     return None
+
+
+def _without_prefix(digits: str, country: str) -> list[str]:
+    """What follows a prefix for an outside line or for abroad, and the country code behind it."""
+    code = str(phonenumbers.country_code_for_region(country))
+    found = [digits.removeprefix(line) for line in _OUTSIDE_LINES if digits.startswith(line)]
+    found = [short for short in found if short in _EVERYWHERE]
+    for trunk in _TRUNKS:
+        rest = digits.removeprefix(trunk)
+        if rest == digits:
+            continue
+        if trunk.startswith("0"):
+            found.append(rest)
+        if rest.startswith(code):
+            found.append(rest.removeprefix(code))
+    return found
 
 
 def _readings(digits: str, has_plus: bool, country: str) -> list[str]:

@@ -23,6 +23,8 @@ Direction = Literal["in", "out"]
 PICTURES = frozenset(
     ("image/jpeg", "image/png", "image/gif", "image/webp", "image/avif", "image/bmp")
 )
+# Above it a picture without a thumbnail is not shown: browsers would decode it in whole.
+MOST_SHOWN_PIXELS = 25_000_000
 Preview = Literal["full", "sender", "none"]  # how much of a message a notification may show
 
 # PostgreSQL cannot store NUL in a text; no database can store a single surrogate.
@@ -135,7 +137,7 @@ class Attachment:
     ``content`` is set for a carrier whose webhook includes the file; it is stored before the
     message. ``width`` and ``height`` are those of a picture in pixels, where they are known.
     ``thumbnail`` is ``None`` until one is wanted, then ``kept``, or ``none``: the file is to be
-    shown itself.
+    shown itself, if it is not too large for that.
     """
 
     source_url: str | None = None
@@ -156,6 +158,13 @@ class Attachment:
         """Whether it is a picture that can be asked for its thumbnail."""
         is_picture = self.content_type in PICTURES
         return self.state == "kept" and is_picture and self.thumbnail != "none"
+
+    @property
+    def is_unshown(self) -> bool:
+        """Whether it is a picture without a thumbnail of too many, or unknown, pixels."""
+        pixels = (self.width or 0) * (self.height or 0)
+        is_large = not 0 < pixels <= MOST_SHOWN_PIXELS
+        return self.content_type in PICTURES and self.thumbnail == "none" and is_large
 
 
 class FileLink(Protocol):

@@ -185,22 +185,36 @@ def typed_digits(written: str) -> str | None:
     >>> typed_digits(" +1 (911)"), typed_digits("9-1-1"), typed_digits("Bob 911")
     ('+1911', '911', None)
     """
-    text = _visible(written).strip()
+    text = visible(written).strip()
     if not _LIKE_A_NUMBER.fullmatch(text):
         return None
     digits = "".join(str(unicodedata.digit(each)) for each in text if each.isdigit())
     return f"+{digits}" if text.startswith("+") else digits
 
 
-def _visible(written: str) -> str:
+def visible(written: str) -> str:
     """A text without invisible characters, which lists of contacts copy around a number."""
     return "".join(each for each in written if unicodedata.category(each) != "Cf")
 
 
 def _tidy_typed(written: str) -> str:
     """``_tidy`` of a text that a person has typed or pasted."""
-    visible = _visible(written)
-    return _tidy(visible if _LIKE_A_NUMBER.fullmatch(visible.strip()) else written)
+    seen = visible(written)
+    return _tidy(seen if _LIKE_A_NUMBER.fullmatch(seen.strip()) else written)
+
+
+def clean_name(name: str) -> str:
+    r"""The name of a person, without what changes the order of the text around it.
+
+    Empty where nothing of it can be seen.
+
+    >>> clean_name(" Ann \u202eExample "), clean_name("\u200b\u202e")
+    ('Ann �Example', '')
+    """
+    text = name.strip()
+    if all(unicodedata.category(character) in _INVISIBLE for character in text):
+        return ""
+    return "".join("\ufffd" if character in _REORDERS else character for character in text)
 
 
 def _is_harmful(character: str) -> bool:

@@ -36,7 +36,7 @@ _VERSION = 14  # place of the version in a UUID
 class Thumbnail:
     """A JPEG, and the size in pixels of the picture that it is of.
 
-    Without ``content`` the file is to be shown itself.
+    Without ``content`` the file is to be shown itself, if its size is known and not too large.
     """
 
     content: bytes | None
@@ -61,7 +61,8 @@ def make_thumbnail(path: Path, content_type: str) -> Thumbnail:
     """
     size = path.stat().st_size
     known = picture_size(path, content_type) or (None, None)
-    if size <= SMALL_BYTES or (size <= SMALL_ANIMATION_BYTES and _is_animated(path)):
+    is_small = size <= SMALL_BYTES or (size <= SMALL_ANIMATION_BYTES and _is_animated(path))
+    if is_small and known != (None, None):
         return Thumbnail(None, *known)
     try:
         found = decoded(path, _FORMATS, 2 * SIDE, first_frame=True)
@@ -70,7 +71,8 @@ def make_thumbnail(path: Path, content_type: str) -> Thumbnail:
         return Thumbnail(None, *known)
     if found is None:
         return Thumbnail(None, *known)
-    return Thumbnail(content if len(content) < size else None, found.width, found.height)
+    is_wanted = not is_small and len(content) < size
+    return Thumbnail(content if is_wanted else None, found.width, found.height)
 
 
 def picture_size(path: Path, content_type: str) -> tuple[int, int] | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.core.errors import EntryRefused
 from services.core.messages import clean
+from services.core.phone_numbers import clean_name
 from services.message_settings.fields import extension as checked_extension
 from services.message_settings.rules_reader import RuleError
 from services.message_settings.settings import MessageSettings
@@ -18,7 +19,8 @@ def name_extension(
     Raises ``EntryRefused`` with the problem of ``extension`` or ``name``, and what
     ``MessageSettings.change`` raises.
     """
-    kept = clean(name).strip()
+    typed = clean(name).strip()
+    kept = clean_name(typed) or typed
     try:
         checked_extension(extension)
     except ValueError as error:

@@ -12,6 +12,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, post_load, val
 
 from services.config.parsers import email_address, time_zone
 from services.core.opening_hours import days, span
+from services.core.phone_numbers import clean_name
 from services.core.request_schema import RequestSchema
 from services.message_settings.address_masks import is_backward_range
 from services.message_settings.fields import extension
@@ -27,7 +28,8 @@ NAME = validate.Regexp(
 WORD = validate.Regexp(
     r"^[A-Za-z0-9_-]{1,40}\Z", error="This name has up to 40 letters, digits or _ -"
 )
-EXTENSION_NAME_PATTERN = r"^[^\x00-\x1f\x7f]{0,80}$"
+MOST_EXTENSION_NAME = 80
+EXTENSION_NAME_PATTERN = rf"^[^\x00-\x1f\x7f]{{0,{MOST_EXTENSION_NAME}}}$"
 MASK_PATTERN = r"^[^\s,;]{1,40}$"
 MASK = validate.Regexp(
     MASK_PATTERN.replace("$", r"\Z"),
@@ -38,6 +40,12 @@ EXTENSION_MASK = validate.Regexp(
     error="Write an extension such as 201, a mask such as 2??, or a range such as 201-220.",
 )
 WHEN_PATTERN = r"^(inside|outside|holiday) [A-Za-z0-9_-]{1,40}$"
+
+
+_one_line = validate.Regexp(
+    EXTENSION_NAME_PATTERN.replace("$", r"\Z"),
+    error=f"A name has up to {MOST_EXTENSION_NAME} characters, in one line.",
+)
 
 
 class _Strict(RequestSchema):
@@ -57,6 +65,17 @@ class _Checked(fields.String):
             self._check(text)
         except ValueError as error:
             raise ValidationError(str(error)) from None
+        return text
+
+
+class _Name(fields.String):
+    """The name of a person; characters that change the order of the text become U+FFFD."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        _one_line(text)
+        if text.strip() and not (text := clean_name(text)):
+            raise ValidationError("Nothing of this name can be seen; write another.")
         return text
 
 
@@ -140,12 +159,8 @@ def _span_problems(key: str, spans: Any) -> dict[str, Any]:
 class NamedExtensionSchema(_Strict):
     """What is known of an extension."""
 
-    name = fields.String(
+    name = _Name(
         load_default="",
-        validate=validate.Regexp(
-            EXTENSION_NAME_PATTERN.replace("$", r"\Z"),
-            error="A name has up to 80 characters, in one line.",
-        ),
         metadata={"description": "Name of its person, shown in place of “Extension 201”"},
     )
 

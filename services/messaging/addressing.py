@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from services.core.emergency_numbers import require_no_emergency
 from services.core.errors import RequestRefused
-from services.core.phone_numbers import e164, is_dialable, peer, requested
+from services.core.phone_numbers import e164, is_dialable, peer, requested, without_channel
 from services.message_settings import NumberSetting
 from services.message_settings.rules import OutboundRule
 from services.messaging.access import ConversationAccess
@@ -69,6 +69,8 @@ class Addressing:
                 )
             members = known.participants or (known.peer,)
             for member in members:
+                bare = without_channel(member)
+                require_no_emergency(bare, [known.number], self.country, "conversation_id")
                 _require_dialable(member, "conversation_id")
             return Addressed(by_number[known.number], members)
         recipients = self._recipients(tx, by_number, to)

@@ -13,7 +13,14 @@ from sqlalchemy import Connection
 from services.config.sections import OptOutSettings
 from services.core.durations import HOUR
 from services.core.errors import Kind, RequestRefused, SendError
-from services.core.keywords import STOP_WORDS, Keyword, is_soft_stop, keyword, normalised
+from services.core.keywords import (
+    STOP_WORDS,
+    Keyword,
+    is_soft_stop,
+    keyword,
+    keyword_words,
+    normalised,
+)
 from services.core.local_time import LocalTime
 from services.core.messages import AutomaticText, Message, Status
 from services.core.phone_numbers import EVERY, channel_of, is_dialable, is_toll_free
@@ -171,19 +178,20 @@ class OptOuts:
         return OptedOut(f"{reason} The message was not sent.") if reason else None
 
     def _stop(self, tx: Connection, message: Message) -> Message | None:
-        word = normalised(message.text)
+        word = keyword_words(message.text)
         detail = word.upper() if word in STOP_WORDS else f"as {message.provider} says"
         if not self.record(tx, message.number, message.peer, Source.KEYWORD, detail, message):
             return None
-        if self._carrier_answers_stop(message, word) or _is_late(tx, message):
+        if self._carrier_answers_stop(message) or _is_late(tx, message):
             return None
         return self._answer(message, AutomaticText.CONFIRMATION, self.settings.confirmation)
 
-    def _carrier_answers_stop(self, message: Message, word: str) -> bool:
+    def _carrier_answers_stop(self, message: Message) -> bool:
         if message.opt_out is not None or is_toll_free(message.number):
             return True
         provider = self.providers.get(message.provider)
-        return provider is None or word in provider.handles_stop
+        # Carriers compare the whole text: one with the signature of a phone is none of their words.
+        return provider is None or normalised(message.text) in provider.handles_stop
 
     def _start(self, tx: Connection, message: Message) -> None:
         lifted = opt_outs.lift(
@@ -192,7 +200,7 @@ class OptOuts:
             message.peer,
             at=message.created_at,
             by=THEIR_WORD,
-            reason=f"They texted {normalised(message.text).upper() or 'START'}.",
+            reason=f"They texted {keyword_words(message.text).upper() or 'START'}.",
         )
         if lifted:
             log.info("opt-out lifted", number=message.number, peer=message.peer)

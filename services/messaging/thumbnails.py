@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from services.core.errors import MediaError
+from services.core.errors import Kind, MediaError
 from services.core.messages import Attachment
 from services.media import one_picture
 from services.media.media_store import MediaStore
@@ -32,9 +32,11 @@ class Thumbnails:
     def path(self, file: Attachment) -> Path | None:
         """The path of a file's thumbnail, a JPEG; ``None`` if the file is to be shown itself.
 
-        Raises ``MediaError`` if the file is not there, and ``StorageUnwell``.
+        Raises ``MediaError`` if the file is not there or has too many pixels to be shown, and
+        ``StorageUnwell``.
         """
         if not file.may_have_thumbnail:
+            _require_shown(file)
             return None
         return self._kept(file) or self._made(file)
 
@@ -49,7 +51,10 @@ class Thumbnails:
         with self._being_made[hash(file.id) % LOCKS]:
             known = self.store.read(lambda tx: attachments.by_id(tx, file.id))
             if known is None or known.thumbnail != file.thumbnail:  # others have made it meanwhile
-                return None if known is None else self._kept(known)
+                found = None if known is None else self._kept(known)
+                if known is not None and found is None:
+                    _require_shown(known)
+                return found
             return self._make(file)
 
     def _make(self, file: Attachment) -> Path | None:
@@ -64,7 +69,15 @@ class Thumbnails:
             height=made.height or file.height,
         )
         self.store.write(lambda tx: attachments.note_thumbnail(tx, noted), durable=False)
+        if kept is None:
+            _require_shown(noted)
         return kept
+
+
+def _require_shown(file: Attachment) -> None:
+    """Raise ``MediaError`` for a picture that has no thumbnail and is not to be shown, either."""
+    if file.is_unshown:
+        raise MediaError("The picture has no thumbnail: it is damaged or too large.", Kind.REFUSED)
 
 
 def _thumbnail(path: Path, content_type: str) -> Thumbnail:

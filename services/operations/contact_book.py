@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import clean
-from services.core.phone_numbers import peer, requested
+from services.core.phone_numbers import clean_name, peer, requested
 from services.message_settings.search import LIKE_A_NUMBER
 from services.message_settings.slices import in_slices
 from services.messaging import device_limits
@@ -83,10 +83,10 @@ class ContactBook:
 
     def contact(self, number: str, name: str, note: str = "") -> Contact:
         """A checked contact. Raises ``RequestRefused`` that names the field."""
-        kept = clean(name).strip()
+        kept = clean_name(clean(name))
         if not 1 <= len(kept) <= MOST_NAME:
             raise RequestRefused(
-                "invalid", f"A name has 1 to {MOST_NAME} characters.", field="name"
+                "invalid", f"A name has 1 to {MOST_NAME} characters that can be seen.", field="name"
             )
         about = clean(note).replace("\r\n", "\n").strip()
         if len(about) > MOST_NOTE:
@@ -127,9 +127,12 @@ class ContactBook:
         With ``stops_if_refused`` nothing is changed if a line is refused. Returns what was done, by
         the contacts as they were at that moment. Raises as ``preview``.
         """
-        return self.import_entries(read_contacts(content), replace=replace)
+        entries = read_contacts(content)
+        return self.import_entries(entries, replace=replace, stops_if_refused=stops_if_refused)
 
-    def import_entries(self, entries: Iterable[Entry], *, replace: bool) -> ContactPlan:
+    def import_entries(
+        self, entries: Iterable[Entry], *, replace: bool, stops_if_refused: bool = False
+    ) -> ContactPlan:
         """Make the changes of entries; as ``import_file``."""
         checked = self._checked(entries)
 
@@ -165,9 +168,9 @@ class ContactBook:
             number = peer(entry.number, self._country)
         except NumberError as error:
             return ContactLine(entry.line, entry.number, "refused", reason=str(error))
-        name = " ".join(entry.name.split())
+        name = clean_name(" ".join(entry.name.split()))
         if not 1 <= len(name) <= MOST_NAME:
-            reason = f"A name has 1 to {MOST_NAME} characters."
+            reason = f"A name has 1 to {MOST_NAME} characters that can be seen."
             return ContactLine(entry.line, number, "refused", reason=reason)
         note = entry.note if len(entry.note) <= MOST_NOTE else f"{entry.note[: MOST_NOTE - 1]}…"
         contact = Contact(number, name, note.strip())

@@ -161,7 +161,7 @@ class OptOutRegister:
                 is_yes = meant is Keyword.YES and key in last and last[key][0] is Keyword.STOP
                 if meant in (Keyword.STOP, Keyword.START) or is_yes:
                     means = Keyword.STOP if meant is Keyword.STOP else Keyword.START
-                    last[key] = (means, row.id, row.text.strip()[:40], row.created_at)
+                    last[key] = (means, row.id, " ".join(row.text.split())[:40], row.created_at)
             after = rows[-1].seq
         found = []
         for (number, person), (meant, message_id, text, at) in last.items():

@@ -57,7 +57,7 @@ def test_a_name_that_cannot_be_is_refused(operator: Operator, tmp_path: Path) ->
     operator.get("/people/no%20such", 404)
     operator.post("/people/201", name=HOSTILE)
     assert "<b>" not in operator.get("/people").replace("<b>2", "")
-    assert HOSTILE in plain(operator.get("/people"))
+    assert HOSTILE.replace("\u202e", "\ufffd") in plain(operator.get("/people"))
 
 
 def test_many_people_are_found_page_by_page(

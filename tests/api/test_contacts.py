@@ -32,6 +32,7 @@ def test_a_name_is_given_changed_and_taken_away(service_on_each_database: Servic
         (PEER, {"name": ""}, "name"),
         (PEER, {"name": "x" * 101}, "name"),
         (PEER, {"name": None}, "name"),
+        (PEER, {"name": "\u200b\u202e"}, "name"),
         (PEER, {"name": "Ann", "colour": "red"}, "colour"),
         ("+1", {"name": "Ann"}, "number"),
         ("?", {"name": "Ann"}, "number"),
@@ -43,6 +44,15 @@ def test_what_is_no_contact_is_refused(
     answer = service.pair("201").call("PUT", f"/contacts/{quote(number)}", json=asked)
     assert (answer.status_code, answer.json["field"]) == (422, field)
     assert service.pair("201").read("/contacts") == {"items": []}
+
+
+def test_a_name_cannot_turn_the_text_around_it(phone: Phone) -> None:
+    phone.call("PUT", f"/contacts/{quote(PEER)}", json={"name": "\u202egnp"})
+    card = "BEGIN:VCARD\r\nFN:{}\r\nTEL:{}\r\nEND:VCARD\r\n"
+    cards = card.format("Bob\u2066", "303-555-0178") + card.format("\u200b", "303-555-0179")
+    answer = upload(phone, cards.encode())
+    assert answer.json["refused"] == 1
+    assert [one["name"] for one in phone.read("/contacts")["items"]] == ["\ufffdgnp", "Bob\ufffd"]
 
 
 CARDS = (

@@ -47,6 +47,16 @@ def test_names_are_put_and_shown(make_service: Any) -> None:
     )
 
 
+def test_a_name_can_be_seen_and_does_not_turn_the_text_around_it(make_service: Any) -> None:
+    service: Service = make_service(ADMIN_PASSWORD=PASSWORD)
+    turned = settings_call(service, "PUT", "/extensions/202", json={"name": "\u202egnp.exe"})
+    assert turned.json["name"] == "\ufffdgnp.exe"
+    for name, words in (("\u200b", "can be seen"), ("x" * 90, "80"), ("x" * 101, "80")):
+        refused = settings_call(service, "PUT", "/extensions/202", json={"name": name})
+        assert refused.status_code == 422
+        assert words in refused.json["detail"]
+
+
 def test_names_stay_where_rules_are_replaced(make_service: Any) -> None:
     service: Service = make_service(ADMIN_PASSWORD=PASSWORD)
     settings_call(service, "PUT", "/extensions/201", json={"name": "Ann"})

@@ -143,6 +143,39 @@ def test_a_picture_that_is_damaged_is_tried_once(
     assert fetched(service, file["thumbnail_url"]).data == path.read_bytes()
 
 
+def large_png() -> bytes:
+    file = BytesIO()
+    Image.new("1", (6000, 5000)).save(file, "PNG")
+    return file.getvalue()
+
+
+def wide_webp() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (6000, 5000)).save(file, "WEBP")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (large_png(), "png"),
+        (wide_webp(), "webp"),
+        (b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x02\x02D\x01\0;", "gif"),
+    ],
+    ids=["png", "webp", "gif"],
+)  # fmt: skip
+def test_a_small_file_of_too_many_pixels_is_not_shown(
+    service: Service, phone: Phone, content: bytes, kind: str
+) -> None:
+    file = sent(phone, content, f"bomb.{kind}", f"image/{kind}")
+    for _ in range(2):
+        assert fetched(service, file["thumbnail_url"]).status_code == 404
+        assert phone.get(f"/media/{file['id']}/thumbnail", buffered=True).status_code == 404
+    shown = phone.read(f"/messages/{newest(phone)['id']}")["media"][0]
+    assert shown["thumbnail_url"] is None
+    assert fetched(service, shown["url"]).data == content
+
+
 def test_a_lost_thumbnail_is_made_again(service: Service, phone: Phone) -> None:
     file = sent(phone, picture())
     first = fetched(service, file["thumbnail_url"]).data

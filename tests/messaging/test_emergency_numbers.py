@@ -21,7 +21,7 @@ Make = Callable[..., Gateway]
 WORDS = "Textbridge cannot send texts to emergency services. Call {}."
 # Country: its emergency numbers, and short codes that are none.
 COUNTRIES = {
-    "US": ("911 112", "91100 988 72404 110 9112 911911"),
+    "US": ("911 112", "91100 988 72404 110 9999 8110 911911"),
     "CA": ("911 112", "91100 988 72404"),
     "GB": ("999 112", "61119 60006 9990"),
     "IE": ("999 112", "50123"),
@@ -59,7 +59,9 @@ def test_the_emergency_numbers_of_a_country(country: str) -> None:
 @pytest.mark.parametrize(
     "written",
     ["911", " 911 ", "9-1-1", "+911", "+1911", "1911", "1-911", "1 (911)", "+1 911", "９１１",
-     "9\u200b11", "\u202a911\u202c", "112", "+1112", "999"],
+     "9\u200b11", "\u202a911\u202c", "112", "+1112", "999", "9911", "8911", "9 911", "0911",
+     "00911", "001911", "011911", "91911", "9112", "0112", "tel:911", "sip:911@pbx.example",
+     "TEL://+1911", "whatsapp:911", "911#", "*911", "911,5", "911 ext 1", "911x", "＋1911", "⑨①①"],
 )  # fmt: skip
 def test_a_text_to_an_emergency_number_is_refused_at_once(make_gateway: Make, written: str) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
@@ -106,6 +108,30 @@ def test_a_conversation_with_an_emergency_number_cannot_be_answered(make_gateway
     ):
         with pytest.raises(RequestRefused, match=WORDS.format("911")):
             gateway.composer.submit(PHONE, reply)
+
+
+@pytest.mark.parametrize("peer", ["+1911", "9911", "0911"])
+def test_nor_one_with_a_prefix(make_gateway: Make, peer: str) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
+    receive_text(gateway, "Call it.", peer=peer)
+    (message,) = stored_messages(gateway)
+    with pytest.raises(RequestRefused, match=WORDS.format("911")) as caught:
+        gateway.composer.submit(PHONE, Reply(text="x", conversation_id=message.conversation_id))
+    assert caught.value.code == "emergency_number"
+
+
+@pytest.mark.parametrize(
+    ("country", "number", "call"),
+    [
+        ("GB", "9999", "999"), ("GB", "0112", "112"), ("GB", "0044999", "999"),
+        ("DE", "0110", "110"), ("DE", "0049112", "112"), ("AU", "0000", "000"),
+        ("GB", "9990", None), ("NZ", "9111", None), ("GB", "8999", "999"), ("NO", "8110", None),
+    ],
+)  # fmt: skip
+def test_prefixes_before_the_numbers_of_a_country(
+    country: str, number: str, call: str | None
+) -> None:
+    assert emergency_call(number, [country]) == call
 
 
 def test_a_scheduled_text_of_before_is_not_released(

@@ -96,6 +96,37 @@ def test_after_stop_the_person_gets_the_confirmation_and_nothing_more(make_gatew
     assert (proof.message_id, proof.at) == (stop.id, stop.created_at)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["STOP\n\nSent from my iPhone", "Stop.\nEnviado desde mi iPhone", "Arrêt\nEnvoyé de mon iPhone",
+     "STOP\r\n\r\n--\r\nSent from my T-Mobile 4G LTE Device\r\nGet Outlook for Android",
+     "stop\nVon meinem Samsung Galaxy Smartphone gesendet."],
+)  # fmt: skip
+def test_stop_with_the_signature_of_a_phone_is_an_opt_out(make_gateway: Make, text: str) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
+    receive_text(gateway, text)
+    (found,) = gateway.store.read(lambda tx: opt_outs.of(tx, PEER))
+    assert found.detail in ("STOP", "ARRET")
+    with pytest.raises(RequestRefused, match="opted out"):
+        send(gateway)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_suggested"),
+    [("S T O P", True), ("🛑", True), ("ALTO", True), ("STOP Sent from my iPhone", True),
+     ("We stop here\nSent from my iPhone", False), ("STOP\nat the corner", False),
+     ("👍", False), ("Sent from my iPhone", False)],
+)  # fmt: skip
+def test_what_is_probably_stop_is_suggested(
+    make_gateway: Make, text: str, is_suggested: bool
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
+    receive_text(gateway, text)
+    assert gateway.store.read(lambda tx: opt_outs.of(tx, PEER)) == []
+    flagged = gateway.store.read(lambda tx: tx.scalar(select(opt_out_flags.c.message_id)))
+    assert (flagged is not None) == is_suggested
+
+
 def test_what_is_queued_is_cancelled_with_the_reason(make_gateway: Make) -> None:
     gateway = make_gateway(NUMBER_ENTRY)
     taken = failing(gateway, SendError("Busy.", Kind.RETRY))

@@ -4,7 +4,7 @@ from typing import get_args
 
 from marshmallow import fields, validate
 
-from blueprints.api.fields import MOST_ITEMS, Words
+from blueprints.api.fields import MOST_ITEMS, PersonName, Words
 from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
 from services.operations.contact_book import LineOutcome
@@ -28,7 +28,12 @@ class ContactListSchema(ResponseSchema):
 class NameSchema(RequestSchema):
     """Name and note of a contact; a note that is left out stays."""
 
-    name = Words(required=True, validate=validate.Length(1, MOST_NAME))
+    name = PersonName(
+        required=True,
+        validate=validate.Length(
+            1, MOST_NAME, error=f"A name has 1 to {MOST_NAME} characters that can be seen."
+        ),
+    )
     note = Words(validate=validate.Length(max=MOST_NOTE))
 
 

@@ -9,6 +9,7 @@ from blueprints.api.schemas.response_schema import ResponseSchema
 from services.core.request_schema import RequestSchema
 from services.message_settings.document import RULE_SECTIONS
 from services.message_settings.fields import FIELDS, Field, FieldType
+from services.message_settings.rules_schema import MOST_EXTENSION_NAME
 
 
 class SettingsQuery(RequestSchema):
@@ -82,7 +83,10 @@ class ExtensionNameSchema(RequestSchema):
 
     name = Words(
         required=True,
-        validate=validate.Length(max=MOST_TYPED),
+        validate=validate.Length(
+            max=MOST_EXTENSION_NAME,
+            error=f"A name has up to {MOST_EXTENSION_NAME} characters, in one line.",
+        ),
         metadata={"description": "Up to 80 characters in one line; empty: none"},
     )
 

@@ -43,8 +43,9 @@ class MediaSchema(ResponseSchema):
     thumbnail_url = fields.String(
         allow_none=True,
         metadata={
-            "description": "A JPEG of at most 600 pixels each way; null: not a picture, or the "
-            "file is small enough itself"
+            "description": "A JPEG of at most 600 pixels each way; null: not a picture, the file "
+            "is small enough itself, or (more than 25 million pixels, or a size that is not known) "
+            "it is not to be shown"
         },
     )
     width = fields.Integer(

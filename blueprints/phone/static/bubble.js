@@ -1,6 +1,7 @@
 // The bubble of one message: its text, its files, and its status below.
 
 import { el, iconButton, reconcile } from "./dom.js";
+import { isPicture } from "./conversation_pictures.js";
 import { makeFile, paintFile } from "./files.js";
 import { linked } from "./links.js";
 import { STATES, fullTime, timeOf } from "./format.js";
@@ -36,7 +37,7 @@ export function paintBubble(node, shown) {
   paintWords(words, shown.text);
   paintReactions(reactions, shown.reactions);
   media.hidden = !shown.media.length;
-  reconcile(media, shown.media, (file) => `${file.id} ${file.state}`, (file) => makeFile(file, shown), (part, file) => paintFile(part, file, shown));
+  reconcile(media, shown.media, (file) => `${file.id} ${file.state} ${isPicture(file)}`, (file) => makeFile(file, shown), (part, file) => paintFile(part, file, shown));
   paintFoot(foot, shown);
   paintTrouble(trouble, shown);
 }

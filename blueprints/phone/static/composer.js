@@ -22,7 +22,7 @@ export class Composer {
   // `loadTemplates()` resolves to the templates of what is written here.
   constructor(send, chooseNumber, loadTemplates) {
     this.send = send;
-    this.field = el("textarea", { rows: "1", maxlength: "10000", dir: "auto", enterkeyhint: "send", "aria-describedby": "cost" });
+    this.field = el("textarea", { rows: "1", maxlength: "10000", dir: "auto", "aria-describedby": "cost" });
     this.chooser = el("input", { type: "file", multiple: true, class: "hidden", tabindex: "-1", "aria-hidden": "true" });
     this.strip = el("ul", { class: "strip", "aria-label": t("Attached files") });
     this.problem = el("p", { class: "problem", role: "alert", hidden: true });

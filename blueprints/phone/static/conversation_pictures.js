@@ -5,7 +5,12 @@ import { state } from "./state.js";
 import { dayAndMonth, nameOf } from "./format.js";
 import { t } from "./words.js";
 
-export const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type);
+const MOST_SHOWN_PIXELS = 25_000_000; // of a picture without a thumbnail, as in docs/api.md
+
+// A picture without a thumbnail and with too many pixels, or an unknown size, is a file as any other.
+export const isPicture = (file) => /^image\/(jpeg|png|gif|webp|avif|bmp)$/.test(file.content_type) && (Boolean(file.blob || file.thumbnail_url) || isSmallEnough(file));
+
+const isSmallEnough = ({ width, height }) => width > 0 && height > 0 && width * height <= MOST_SHOWN_PIXELS;
 
 // The address of a picture as it is shown in its message.
 export const smallAddress = (file) => filePath(file.thumbnail_url ?? file.url);

@@ -60,6 +60,7 @@ function newAddress(shown, file) {
   const message = state.messages(shown.conversation_id).find((one) => one.id === shown.id);
   const renewed = message?.media.find((one) => one.id === file.id);
   if (!renewed?.url) return null;
+  if (isPicture(file) && !isPicture(renewed)) return null; // it cannot be shown, as is known now
   return isPicture(renewed) ? smallAddress(renewed) : filePath(renewed.url);
 }
 

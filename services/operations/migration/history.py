@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from services.core.errors import MediaError
-from services.core.keywords import STOP_WORDS, Keyword, keyword, normalised
+from services.core.keywords import STOP_WORDS, Keyword, keyword, keyword_words
 from services.core.messages import Attachment, Message, clean, derived_uuid7
 from services.core.phone_numbers import EVERY
 from services.core.progress import Progress
@@ -262,7 +262,7 @@ def _note_undated(
 
 
 def _word(message: Message) -> str:
-    word = normalised(message.text)
+    word = keyword_words(message.text)
     return word.upper() if word in STOP_WORDS else "STOP"
 
 

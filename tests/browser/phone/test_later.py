@@ -312,6 +312,14 @@ def test_the_keyboard_is_enough(phone: Open, world: World) -> None:
     assert not is_scheduled(world, peer)
 
 
+def test_on_a_phone_the_key_of_the_keyboard_begins_a_line(phone: Open, world: World) -> None:
+    page = phone(viewport={"width": 390, "height": 760}, has_touch=True, is_mobile=True)
+    field = begin(page, world.peer(), "One")
+    field.press("Enter")
+    assert field.input_value() == "One\n"
+    assert field.get_attribute("enterkeyhint") is None
+
+
 def test_on_a_phone_the_send_button_is_held_down(phone: Open, world: World) -> None:
     peer = world.peer()
     page = phone(viewport={"width": 390, "height": 760}, has_touch=True, is_mobile=True)
