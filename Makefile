@@ -62,8 +62,9 @@ lock: $(VENV)/.dev ## renew the locked versions of the dependencies
 test-tools: ## on Debian, as root: what the tests of databases, browsers, mailboxes, SIP and faults need
 	apt-get update -q && apt-get install -y -q postgresql chromium firefox-esr fonts-liberation \
 	  fonts-noto-color-emoji nginx-light dovecot-imapd strace gcc libc6-dev procps e2fsprogs util-linux git \
-	  mariadb-server caddy debootstrap default-jre-headless nodejs npm \
-	  kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip webkit2gtk-driver xvfb
+	  mariadb-server kamailio kamailio-tls-modules kamailio-presence-modules linphone-cli baresip
+	apt-get install -y -q caddy debootstrap default-jre-headless webkit2gtk-driver xvfb
+	command -v npm > /dev/null || apt-get install -y -q nodejs npm
 
 words: $(VENV)/.dev ## collect the sentences for translators, and write the catalogues that are loaded
 	$(BIN)/python -m scripts.translations
