@@ -3,7 +3,7 @@
 import time
 
 from flask import Blueprint
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from services.core import authors
 from services.core.authors import with_name
@@ -38,8 +38,22 @@ def add_filters(routes: Blueprint, local_time: LocalTime, settings: MessageSetti
         byte_size,
         counted,
         flask_command,
+        with_commands,
     ):
         routes.app_template_filter(word.__name__)(word)
+
+
+def with_commands(words: str) -> Markup:
+    """Words of which each part between back-ticks, a command or a name, is a code element.
+
+    >>> with_commands("Run `flask status` <now>.")
+    Markup('Run <code>flask status</code> &lt;now&gt;.')
+    """
+    parts = words.split("`")
+    if len(parts) % 2 == 0:  # one of them has no partner
+        return escape(words)
+    shown = (Markup("<code>{}</code>") if at % 2 else Markup("{}") for at in range(len(parts)))
+    return Markup("").join(one.format(part) for one, part in zip(shown, parts, strict=True))
 
 
 class Times:

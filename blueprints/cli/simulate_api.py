@@ -18,7 +18,7 @@ from services.operations.simulated_api import SimulatedApi
 from services.providers import NAMES, PROVIDERS
 from services.providers.base import Provider
 from services.providers.sandbox import Sandbox
-from services.providers.simulation import Outcome
+from services.providers.simulation import Account, Outcome
 from services.store import messages
 
 PORT = 8025
@@ -67,7 +67,8 @@ def simulate_api(
     """Play the API of CARRIER on this machine, until Ctrl-C.
 
     Textbridge sends to it when .env has its address, which is printed. It takes every message and
-    reports after some seconds that it was delivered; no text leaves this machine.
+    reports after some seconds that it was delivered; no text leaves this machine. Checks of the
+    account (doctor, setup) find the carrier's numbers of Message Settings.
     """
     if code and receipt != Status.FAILED:
         raise click.UsageError("--code belongs to --receipt failed.")
@@ -82,6 +83,11 @@ def simulate_api(
         )
     post = webhook_post(carrier, signing_key, url)
     simulated = post.provider.simulated()
+
+    def account() -> Account:
+        known = (each.number for each in parts().settings.all() if each.carrier == cls.name)
+        return Account(tuple(known), post.provider.webhook_url)
+
     outcome = None if receipt == NO_RECEIPT else Outcome(Status(receipt), code)
     reports = Receipts(post, outcome, after)
     try:
@@ -92,6 +98,7 @@ def simulate_api(
             refuse=simulated.refusal if refuse == USUAL else refuse,
             accepted=reports.expect,
             told=lambda line: click.echo(escaped(line)),
+            account=account,
         )
     except OSError as error:
         raise click.ClickException(f"Nothing can listen at {address}: {error.strerror}.") from None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, escaped
+from blueprints.cli.terminal import command, escaped, note
 from blueprints.cli.webhook_post import WebhookPost, posting
 from services.core.commands import flask_command
 from services.core.messages import DeliveryStatus, Message, Status, WebhookCall
@@ -39,6 +39,11 @@ def simulate_status(post: WebhookPost, status: str, message_id: str | None, code
         )
     for call in calls:
         post.post(call)
+    if message.status is Status.DELIVERED and status != Status.DELIVERED:
+        note(
+            "The message was delivered before, and stays so: this receipt is only noted. To try a "
+            "failure, run simulate-api with --receipt none and send another text."
+        )
     see = flask_command(f"messages show {message.id}")
     click.echo(
         f"The server at {post.base} took “{status}” for the message {message.id}. "

@@ -115,8 +115,8 @@ class MistakeWarnings:
             )
             if bad:
                 again = flask_command("carriers check")
-                reason = f"The last check of {provider.title} found: {bad[0]} Then run `{again}`."
-                yield HealthWarning("check", reason, about)
+                reason = f"The last check of {provider.title} found: {bad[0]}"
+                yield HealthWarning("check", reason, about, f"Then run `{again}`.")
 
     def _without_device(self, tx: Connection) -> Iterator[HealthWarning]:
         """Numbers whose texts reach no app; on an empty installation the checklist says so."""
@@ -141,10 +141,9 @@ class MistakeWarnings:
             more = f", and so it is with {len(mute) - 1} more" if len(mute) > 1 else ""
             command = flask_command(f"devices pair {extensions[0]}")
             reason = (
-                f"Nobody is notified of texts to {number}: no extension of it has an app{more}. "
-                f"Pair one: `{command}`."
+                f"Nobody is notified of texts to {number}: no extension of it has an app{more}."
             )
-            yield HealthWarning("no_device", reason)
+            yield HealthWarning("no_device", reason, remedy=f"Pair one: `{command}`.")
 
 
 def _sender(provider: Provider, sentence: str) -> str:
@@ -179,9 +178,9 @@ def _without_address(tx: Connection) -> Iterator[HealthWarning]:
     command = flask_command(f"devices revoke {ended[0].id}")
     reason = (
         f"{names}{more} get no notifications any more: {ended[0].last_error} Open the app there "
-        f"and switch notifications on, or remove it: `{command}`."
+        "and switch notifications on, or remove it."
     )
-    yield HealthWarning("device", reason)
+    yield HealthWarning("device", reason, remedy=f"To remove it: `{command}`.")
 
 
 def _clock(tx: Connection) -> Iterator[HealthWarning]:

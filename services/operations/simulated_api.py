@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Self
 
-from services.providers.simulation import PICTURE, ApiAnswer, ApiRequest, SimulatedCarrier
+from services.providers.simulation import PICTURE, Account, ApiAnswer, ApiRequest, SimulatedCarrier
 
 MOST_BYTES = 50_000_000  # of a body: some carriers have files uploaded
 NOT_FOUND = ApiAnswer(404, {"error": "The simulated API does not have this."})
@@ -17,7 +17,8 @@ class SimulatedApi:
 
     ``refuse`` is the code or sentence with which messages are refused; empty: they are accepted.
     ``accepted`` is called with the carrier's id of each message that was taken, ``told`` with a
-    line about each request. Raises ``OSError`` where the port is in use.
+    line about each request. ``account`` returns what checks of the account find. Raises
+    ``OSError`` where the port is in use.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class SimulatedApi:
         refuse: str = "",
         accepted: Callable[[str], None] = lambda carrier_id: None,
         told: Callable[[str], None] = lambda line: None,
+        account: Callable[[], Account] = Account,
     ) -> None:
         self._carrier = carrier
         self._picture = picture
         self._refuse = refuse
         self._accepted = accepted
         self._told = told
+        self._account = account
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
 
     @property
@@ -54,7 +57,11 @@ class SimulatedApi:
         """The answer to one request."""
         if request.method == "GET" and request.path.endswith(f"/{PICTURE}"):
             return ApiAnswer(200, self._picture)
-        answer = self._carrier.answer(request, self._refuse) or NOT_FOUND
+        answer = (
+            self._carrier.answer(request, self._refuse)
+            or self._carrier.check_answer(request, self._account())
+            or NOT_FOUND
+        )
         self._told(f"{request.method} {request.path}: answered {answer.status}")
         if answer.accepted:
             self._accepted(answer.accepted)

@@ -41,6 +41,10 @@ class ApiRequest:
         """The path without its query."""
         return urlsplit(self.target).path
 
+    def query(self) -> dict[str, str]:
+        """The parameters of the query."""
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
     def json(self) -> dict[str, Any]:
         """The JSON object of the body; an empty one where it has none."""
         try:
@@ -52,6 +56,14 @@ class ApiRequest:
     def form(self) -> dict[str, str]:
         """The fields of a form."""
         return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the simulated carrier knows of the account: its numbers, and where their texts go."""
+
+    numbers: tuple[str, ...] = ()
+    webhook_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,10 @@ class SimulatedCarrier(ABC):
 
         ``refuse`` is a code or sentence with which messages are refused.
         """
+
+    @abstractmethod
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
+        """The answer to a request of ``Provider.check``; ``None`` for any other."""
 
 
 def linked_picture(folder: str) -> Attachment:

@@ -11,7 +11,7 @@ from services.core.messages import Message, WebhookCall
 from services.store import circuit_breakers, devices, quarantine
 from tests.admin.conftest import Operator, plain
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
-from tests.message_steps import receive_call
+from tests.message_steps import receive_call, receive_text
 
 Make = Callable[..., Operator]
 
@@ -88,6 +88,15 @@ def test_every_trouble_leads_to_its_place(make_operator: Make) -> None:
     ]
     for place in places:
         operator.get(place.removeprefix("/admin"))
+
+
+def test_commands_are_code_and_stand_only_where_no_button_does(make_operator: Make) -> None:
+    operator = make_operator(NUMBER_ENTRY, APP_URL="http://sms.example.com")
+    receive_text(operator.gateway)
+    page = operator.get("/")
+    assert "Nobody is notified" in page
+    assert "Pair one" not in page
+    assert "`" not in page
 
 
 @pytest.mark.parametrize("path", ["/", "/carriers", "/carriers/twilio"])

@@ -113,6 +113,7 @@ def test_a_file_goes_with_one_message_only(phone: Phone) -> None:
         ("bytes=0-9", 206, 0, 10),
         ("bytes=100-", 206, 100, len(GIF)),
         ("bytes=-5", 206, len(GIF) - 5, len(GIF)),
+        ("bytes=0-1,3-4", 200, 0, len(GIF)),
         (f"bytes={len(GIF)}-", 416, 0, 0),
         ("nonsense", 416, 0, 0),
     ],

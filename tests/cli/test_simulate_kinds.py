@@ -20,7 +20,7 @@ from services.messaging.compose import Reply
 from services.operations.simulated_api import SimulatedApi
 from services.providers import PROVIDERS
 from services.providers.base import Provider
-from services.providers.simulation import ApiRequest, Outcome
+from services.providers.simulation import Account, ApiRequest, Outcome
 from services.store import messages
 from tests import payload_files
 from tests.cli.conftest import Terminal
@@ -66,6 +66,7 @@ class Simulation:
     key: list[str]
     api: SimulatedApi
     accepted: list[str] = field(default_factory=list)
+    account: Account = field(default_factory=Account)
 
     @property
     def provider(self) -> Provider:
@@ -105,10 +106,15 @@ def start(make_terminal: Callable[..., Terminal]) -> Iterator[Start]:
         def run(carrier: str, refuse: str = "") -> Simulation:
             cls = payload_files.provider_class(carrier)
             accepted: list[str] = []
+            made: list[Simulation] = []
             placeholder = payload_files.provider(carrier).simulated()
             api = stack.enter_context(
                 SimulatedApi(
-                    placeholder, PICTURE.read_bytes(), refuse=refuse, accepted=accepted.append
+                    placeholder,
+                    PICTURE.read_bytes(),
+                    refuse=refuse,
+                    accepted=accepted.append,
+                    account=lambda: made[0].account,
                 )
             )
             env = {name: one.format(api=api.address) for name, one in cls.Simulated.env.items()}
@@ -119,7 +125,8 @@ def start(make_terminal: Callable[..., Terminal]) -> Iterator[Start]:
                 key = ["--signing-key", str(payload_files.FOLDER / carrier / "signing_key.pem")]
             terminal = make_terminal(NUMBER_ENTRY | {"carrier": carrier}, **env)
             url = stack.enter_context(_served(terminal.app))
-            return Simulation(terminal, carrier, url, key, api, accepted)
+            made.append(Simulation(terminal, carrier, url, key, api, accepted))
+            return made[0]
 
         yield run
 
@@ -197,6 +204,9 @@ def test_what_becomes_of_a_message_that_was_sent(start: Start, carrier: str) -> 
     assert simulation.stored(message.id).status is Status.SENT
     simulation.run("simulate-status", "delivered", "--message", message.id)
     assert simulation.stored(message.id).status is Status.DELIVERED
+    told = simulation.run("simulate-status", "failed", "--message", message.id)
+    assert "was delivered before, and stays so" in told.stderr
+    assert simulation.stored(message.id).status is Status.DELIVERED
     second = simulation.send("another")
     simulation.run("simulate-status", "failed")  # of the newest
     failed = simulation.stored(second.id)
@@ -244,6 +254,18 @@ def test_the_simulated_api_reports_later(start: Start, carrier: str) -> None:
     assert simulation.stored(message.id).status is Status.DELIVERED
 
 
+@pytest.mark.parametrize("carrier", CARRIERS)
+def test_checks_of_the_account_find_the_numbers_of_message_settings(
+    start: Start, carrier: str
+) -> None:
+    simulation = start(carrier)
+    provider = simulation.provider
+    simulation.account = Account((NUMBER,), provider.webhook_url)
+    assert [one for one in provider.check([NUMBER]) if not one.ok] == []
+    if carrier not in ("bandwidth", "voipinnovations"):  # these cannot be asked about numbers
+        assert [one for one in provider.check(["+12025550199"]) if not one.ok] != []
+
+
 def test_the_simulated_api_has_nothing_else(start: Start) -> None:
     simulation = start("wavix")
     for method, target in (("GET", "/v3/messages"), ("POST", "/v9"), ("PUT", "/media/a.jpg")):
@@ -275,3 +297,5 @@ def test_an_unconfigured_carrier_is_told_what_to_put_into_env(
     assert "http://127.0.0.1:8026" in told
     for name in payload_files.provider_class(carrier).Simulated.env:
         assert f"{name}=" in told
+    is_signed = payload_files.signing_key(carrier) is not None
+    assert ("PUBLIC_KEY=" in told) == ("--signing-key" in told) == is_signed

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from services.core.messages import Attachment, Message, Status, WebhookCall, rfc3339
 from services.providers.simulation import (
+    Account,
     ApiAnswer,
     ApiRequest,
     Outcome,
@@ -90,3 +91,9 @@ class SimulatedBandwidth(SimulatedCarrier):
             return ApiAnswer(400, {**kind, "fieldErrors": fault})
         asked, accepted = request.json(), new_id()
         return ApiAnswer(202, {**asked, "id": accepted, "direction": "out"}, accepted)
+
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
+        """The list of messages, which is empty."""
+        if request.method != "GET" or not request.path.endswith("/messages"):
+            return None
+        return ApiAnswer(200, {"messages": []})

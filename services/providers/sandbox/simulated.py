@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from services.core.messages import Attachment, Message, Status, WebhookCall
 from services.providers.base import json_call
-from services.providers.simulation import ApiAnswer, ApiRequest, Outcome, SimulatedCarrier
+from services.providers.simulation import Account, ApiAnswer, ApiRequest, Outcome, SimulatedCarrier
 
 
 class SimulatedSandbox(SimulatedCarrier):
@@ -24,5 +24,9 @@ class SimulatedSandbox(SimulatedCarrier):
         return Attachment(source_url=self._picture_url)
 
     def answer(self, request: ApiRequest, refuse: str = "") -> ApiAnswer | None:
+        """Nothing: there is no API."""
+        return None
+
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
         """Nothing: there is no API."""
         return None

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from services.core.messages import Attachment, Message, Status, WebhookCall, rfc3339
 from services.providers.base import json_call
 from services.providers.simulation import (
+    Account,
     ApiAnswer,
     ApiRequest,
     Outcome,
@@ -16,6 +17,7 @@ from services.providers.simulation import (
     new_id,
 )
 
+PROFILE = "4001f2a6-simulated"  # of the simulated account
 WORDS = {Status.SENT: "sent", Status.DELIVERED: "delivered", Status.FAILED: "delivery_failed"}
 
 
@@ -66,3 +68,24 @@ class SimulatedTelnyx(SimulatedCarrier):
             return ApiAnswer(400, {"errors": [error]})
         accepted = new_id()
         return ApiAnswer(200, {"data": {**request.json(), "id": accepted}}, accepted)
+
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
+        """Messaging profiles, of which there is one, and the number that is asked for."""
+        if request.method != "GET":
+            return None
+        profile = {
+            "id": PROFILE,
+            "enabled": True,
+            "webhook_api_version": "2",
+            "webhook_url": account.webhook_url,
+        }
+        if request.path.endswith(f"/messaging_profiles/{PROFILE}"):
+            return ApiAnswer(200, {"data": profile})
+        if request.path.endswith("/messaging_profiles"):
+            return ApiAnswer(200, {"data": [profile]})
+        if request.path.endswith("/phone_numbers/messaging"):
+            asked = request.query().get("filter[phone_number]", "")
+            known = [one for one in account.numbers if one == asked]
+            rows = [{"phone_number": one, "messaging_profile_id": PROFILE} for one in known]
+            return ApiAnswer(200, {"data": rows})
+        return None

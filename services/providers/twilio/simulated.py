@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 from services.core.messages import Attachment, Message, Status, WebhookCall
 from services.providers.simulation import (
+    Account,
     ApiAnswer,
     ApiRequest,
     Outcome,
@@ -67,3 +68,21 @@ class SimulatedTwilio(SimulatedCarrier):
             return ApiAnswer(400, {"code": code, "message": words, "status": 400})
         sid = "SM" + new_id().replace("-", "")
         return ApiAnswer(201, {"sid": sid, "status": "queued", "error_code": None}, sid)
+
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
+        """The account, and its numbers."""
+        if request.method != "GET":
+            return None
+        if request.path.endswith("/IncomingPhoneNumbers.json"):
+            rows = [
+                {
+                    "phone_number": number,
+                    "capabilities": {"sms": True, "mms": True},
+                    "sms_url": account.webhook_url,
+                }
+                for number in account.numbers
+            ]
+            return ApiAnswer(200, {"incoming_phone_numbers": rows, "next_page_uri": None})
+        if request.path.rpartition("/")[0].endswith("/Accounts"):
+            return ApiAnswer(200, {"sid": self._account, "status": "active", "type": "Full"})
+        return None

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from services.core.messages import Attachment, Message, WebhookCall
 from services.providers.simulation import (
     PICTURE,
+    Account,
     ApiAnswer,
     ApiRequest,
     Outcome,
@@ -49,3 +50,8 @@ class SimulatedVoipInnovations(SimulatedCarrier):
         accepted = new_id()
         taken = {"ok": True, "message": "Message sent", "details": {"uuid": accepted}}
         return ApiAnswer(200, taken, accepted)
+
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
+        """The credentials, which are taken."""
+        is_check = request.method == "GET" and request.path.endswith("/validates")
+        return ApiAnswer(200, {"ok": True}) if is_check else None

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from services.core.messages import Attachment
-from services.providers.simulation import ApiAnswer, ApiRequest, SimulatedCarrier, linked_picture
+from services.providers.simulation import (
+    Account,
+    ApiAnswer,
+    ApiRequest,
+    SimulatedCarrier,
+    linked_picture,
+)
+from services.providers.voipms.numbers import ten_digits
 
 _METHOD = re.compile(rb'name="method"\r\n\r\nsend([SM]MS)\r\n')
 
@@ -37,3 +44,21 @@ class SimulatedVoipMs(SimulatedCarrier):
             return ApiAnswer(200, {"status": refuse})
         kind, number = found[1].decode().lower(), str(time.time_ns() // 1000)
         return ApiAnswer(200, {"status": "success", kind: int(number)}, f"{kind}:{number}")
+
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
+        """The balance, and the numbers."""
+        if b"\r\n\r\ngetBalance\r\n" in request.body:
+            return ApiAnswer(200, {"status": "success", "balance": {"current_balance": "25.00"}})
+        if b"\r\n\r\ngetDIDsInfo\r\n" not in request.body:
+            return None
+        rows = [
+            {
+                "did": ten_digits(number) or number,
+                "sms_available": "1",
+                "sms_enabled": "1",
+                "webhook": account.webhook_url,
+                "webhook_enabled": "1",
+            }
+            for number in account.numbers
+        ]
+        return ApiAnswer(200, {"status": "success", "dids": rows})

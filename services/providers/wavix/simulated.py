@@ -7,6 +7,7 @@ from typing import ClassVar
 from services.core.messages import Attachment, Message, Status, WebhookCall, rfc3339
 from services.providers.base import json_call
 from services.providers.simulation import (
+    Account,
     ApiAnswer,
     ApiRequest,
     Outcome,
@@ -58,3 +59,17 @@ class SimulatedWavix(SimulatedCarrier):
             return ApiAnswer(400, {"success": False, "message": refuse})
         accepted = new_id()
         return ApiAnswer(201, {**request.json(), "message_id": accepted}, accepted)
+
+    def check_answer(self, request: ApiRequest, account: Account) -> ApiAnswer | None:
+        """Sender IDs, numbers, and where their texts go by default."""
+        if request.method != "GET":
+            return None
+        digits = [number.removeprefix("+") for number in account.numbers]
+        if request.path.endswith("/v3/messages/sender-ids"):
+            return ApiAnswer(200, {"items": [{"sender_id": one} for one in digits]})
+        if request.path.endswith("/v1/numbers"):
+            rows = [{"number": one, "status": "active", "sms_enabled": True} for one in digits]
+            return ApiAnswer(200, {"items": rows, "pagination": {"total_pages": 1}})
+        if request.path.endswith("/v1/profile"):
+            return ApiAnswer(200, {"default_destinations": [{"value": account.webhook_url}]})
+        return None
