@@ -135,7 +135,10 @@ def test_a_missing_package_is_named_with_the_line_of_this_system(
         ("ERROR: Could not install packages: [Errno 28] No space left on device", "df -h"),
         ("Error: [Errno 13] Permission denied: '/opt/x/.venv'", "sudo chown -R"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS", "PIP_INDEX_URL"),
-        ("NewConnectionError('<...>: [Errno -3] Temporary failure in name resolution')", "curl -I"),
+        (
+            "NewConnectionError('<...>: [Errno -3] Temporary failure in name resolution')",
+            "HTTPS_PROXY",
+        ),
         ("building '_cffi_backend' error: command 'gcc' failed: No such file", "compiler"),
     ],
 )

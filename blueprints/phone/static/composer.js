@@ -124,14 +124,19 @@ export class Composer {
   // The send button, held down, is “Send later” as well. Not every browser tells a long touch by `contextmenu`.
   #holdToSchedule() {
     let pressed = null;
-    this.button.addEventListener("pointerdown", ({ pointerType, timeStamp }) => (pressed = pointerType === "touch" ? timeStamp : null));
+    let isAsked = false; // by this press; some browsers tell a click after it
+    this.button.addEventListener("pointerdown", ({ pointerType, timeStamp }) => {
+      pressed = pointerType === "touch" ? timeStamp : null;
+      isAsked = false;
+    });
     this.button.addEventListener("click", (event) => {
-      if (pressed === null || !event.detail || event.timeStamp - pressed < HELD) return;
+      if (!event.detail || (!isAsked && (pressed === null || event.timeStamp - pressed < HELD))) return;
       event.preventDefault();
-      this.#chooseTime();
+      if (!isAsked) this.#chooseTime();
     });
     this.button.addEventListener("contextmenu", (event) => {
       event.preventDefault();
+      isAsked = true;
       this.#chooseTime();
     });
   }

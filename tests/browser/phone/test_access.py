@@ -51,7 +51,7 @@ def views(page: Any, world: World) -> Iterator[str]:
     page.locator(".composer textarea").fill("Hello " * 40)
     yield "writing"
     page.locator(".picture").click()
-    shown(page.get_by_role("img", name="The picture, large"))
+    shown(page.get_by_role("dialog").get_by_role("img"))
     yield "picture"
     page.keyboard.press("Escape")
     page.locator(".message .words:visible").last.click(button="right")
