@@ -118,7 +118,8 @@ def test_a_signal_ends_the_command_with_what_was_done(number: int) -> None:
             progress("messages", 42, 100)
 
     # A test run in the background ignores some signals, and so would the command.
-    outside = signal.signal(number, signal.SIG_DFL)
+    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+    outside = signal.signal(number, usual)
     before = signal.getsignal(number)
     try:
         result = CliRunner().invoke(work)
