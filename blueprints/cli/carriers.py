@@ -80,4 +80,5 @@ def show(as_json: bool) -> None:
             for pause in pauses
         ],
         "Nothing is paused.",
+        wrap=True,
     )
