@@ -3,12 +3,12 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from services.config.storage_access import require_writable
-from services.core.errors import ConfigError
 from tests.server import Server
 from tests.waiting import PATIENCE
 
@@ -26,22 +26,25 @@ def test_a_port_that_is_taken_is_named_with_the_remedy(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+# Imports come first: another user may not be able to read the packages.
+AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from services.config.storage_access import require_writable
+from services.core.errors import ConfigError
+os.setgid(65534)
+os.setuid(65534)
+try:
+    require_writable(Path(sys.argv[1]))
+except ConfigError as error:
+    print(error, end="")
+"""
+
+
 def as_nobody(storage: Path) -> str:
     """What a process of another user is told about a storage folder; empty if it may use it."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setgid(65534)
-        os.setuid(65534)
-        try:
-            require_writable(storage)
-        except ConfigError as error:
-            os.write(writer, str(error).encode())
-        os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as told:
-        return told.read()
+    command = [sys.executable, "-c", AS_NOBODY, str(storage)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
