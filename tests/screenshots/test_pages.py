@@ -28,6 +28,7 @@ def endpoints(tmp_path: Path) -> set[str]:
             "BULK_SENDING": "true",
         }
     )
+    app.extensions["gateway"].close()
     rules = [one for one in app.url_map.iter_rules() if "GET" in (one.methods or ())]
     return {one.endpoint for one in rules if not one.rule.startswith("/api/v1")}
 
