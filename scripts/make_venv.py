@@ -212,7 +212,7 @@ def known_failure(said: str, folder: Path) -> str:
     if shows(NO_SPACE):
         return (
             f"There is no space left on the disk of {folder.resolve().parent}, of the cache of pip "
-            f"(~/.cache/pip) or of /tmp. 300 MB are needed: make room (df -h). {AGAIN}"
+            f"(~/.cache/pip) or of /tmp. 300 MB are needed: free some disk space (df -h). {AGAIN}"
         )
     if shows(NO_RIGHT):
         return (

@@ -162,8 +162,8 @@ def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
     if not is_terminal():
         return [list(row)]
     before = sum(widths[:-1]) + 2 * (len(widths) - 1)
-    room = max(shutil.get_terminal_size((COLUMNS, 1)).columns - before, LEAST_WRAPPED)
-    first, *further = textwrap.wrap(row[-1], room, break_on_hyphens=False) or [""]
+    available = max(shutil.get_terminal_size((COLUMNS, 1)).columns - before, LEAST_WRAPPED)
+    first, *further = textwrap.wrap(row[-1], available, break_on_hyphens=False) or [""]
     return [[*row[:-1], first], *([*("" for _ in row[:-1]), line] for line in further)]
 
 
@@ -174,12 +174,12 @@ def is_terminal() -> bool:
 
 def _fitting(widths: list[int], titles: Sequence[str]) -> list[int]:
     """The widths of columns, the widest of them reduced until all fit into the terminal."""
-    room = shutil.get_terminal_size((COLUMNS, 1)).columns - 2 * (len(widths) - 1)
+    available = shutil.get_terminal_size((COLUMNS, 1)).columns - 2 * (len(widths) - 1)
     least = [
         width if title in NEVER_CUT else min(width, max(NARROWEST, len(title)))
         for width, title in zip(widths, titles, strict=True)
     ]
-    while sum(widths) > room and widths != least:
+    while sum(widths) > available and widths != least:
         widest = max(range(len(widths)), key=lambda one: (widths[one] > least[one], widths[one]))
         widths[widest] -= 1
     return widths

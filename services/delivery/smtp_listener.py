@@ -114,7 +114,7 @@ class _Connection(SMTP):
         return super().eof_received() if self in self._connections else False
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Make room for another."""
+        """Take the connection off the list, so that another one is accepted."""
         if self in self._connections:
             self._connections.discard(self)
             if self._end is not None:

@@ -184,7 +184,7 @@ class ContactBook:
 def _plan(tx: Connection, lines: Iterable[ContactLine], replace: bool) -> ContactPlan:
     """The outcome of each line, by the contacts that are kept."""
     known = {one.number: one for one in contacts.all_contacts(tx)}
-    room = device_limits.MOST_CONTACTS - len(known)
+    free = device_limits.MOST_CONTACTS - len(known)
     planned = []
     for line in lines:
         if line.outcome != "added" or line.contact is None:
@@ -196,8 +196,8 @@ def _plan(tx: Connection, lines: Iterable[ContactLine], replace: bool) -> Contac
         outcome: LineOutcome = "added"
         reason = ""
         if before is None:
-            room -= 1
-            if room < 0:
+            free -= 1
+            if free < 0:
                 outcome = "refused"
                 reason = f"Textbridge keeps {device_limits.MOST_CONTACTS:,} contacts at most."
         elif before == new:

@@ -22,7 +22,7 @@ FULL_ENTRY = {
     "number": NUMBER,
     "carrier": "sandbox",
     "extensions": [str(extension) for extension in range(201, 221)],
-    "emails": ["reception.of.the.whole.house@example.com", "another.address@example.com"],
+    "emails": ["reception.of.the.whole.company@example.com", "another.address@example.com"],
     "description": LONG.strip()[:100],
 }
 LISTS = (

@@ -116,10 +116,10 @@ export class Zoom {
   }
 
   #paint() {
-    const room = (size, all) => Math.max(0, (size * this.#scale - all) / 2);
+    const overflow = (size, all) => Math.max(0, (size * this.#scale - all) / 2);
     const within = (value, most) => Math.min(most, Math.max(-most, value));
-    this.#x = within(this.#x, room(this.picture.clientWidth, this.stage.clientWidth));
-    this.#y = within(this.#y, room(this.picture.clientHeight, this.stage.clientHeight));
+    this.#x = within(this.#x, overflow(this.picture.clientWidth, this.stage.clientWidth));
+    this.#y = within(this.#y, overflow(this.picture.clientHeight, this.stage.clientHeight));
     this.picture.style.transform = this.isZoomed ? `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})` : "";
     this.stage.classList.toggle("zoomed", this.isZoomed);
   }

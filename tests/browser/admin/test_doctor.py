@@ -40,4 +40,4 @@ def test_the_button_runs_every_check_and_shows_the_report(
     page.reload()
     assert violations(page) == []
     well = report.get_by_role("row").filter(has_text="A delivery worker runs.")
-    assert well.locator("td").last.is_hidden()  # a remedy that is not there takes no room
+    assert well.locator("td").last.is_hidden()  # an empty remedy is not shown
