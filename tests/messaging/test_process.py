@@ -116,6 +116,23 @@ def test_an_invalid_number_goes_to_quarantine(make_gateway: Make) -> None:
     assert row.reason == "“+++” is not a phone number."
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"[]", "“event” is not an object."),
+        (b'{"ID": "1"}', "'from' is missing."),
+        (b'{"receipt": "1", "status": ["x"]}', "“status” is none of delivered, failed, "),
+    ],
+)
+def test_a_call_of_another_shape_is_told_in_words(
+    make_gateway: Make, body: bytes, reason: str
+) -> None:
+    gateway = make_gateway(NUMBER_ENTRY)
+    receive_call(gateway, gateway.providers["sandbox"], raw_call(gateway, body))
+    (row,) = gateway.store.read(quarantine.waiting)
+    assert row.reason.startswith(f"This is no event of the sandbox: {reason}")
+
+
 def test_a_quarantined_call_is_read_once_the_cause_is_gone(
     make_gateway: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

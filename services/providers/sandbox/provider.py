@@ -40,6 +40,13 @@ REASONS = {
 }
 
 
+def _status(written: object) -> Status:
+    word = str(written)
+    if word not in STATUSES:
+        raise ValueError(f"“status” is none of {', '.join(STATUSES)}.")
+    return STATUSES[word]
+
+
 class Sandbox(Provider):
     """Plays the carrier: what is sent waits in the database for the sandbox's page."""
 
@@ -57,10 +64,10 @@ class Sandbox(Provider):
     def parse(self, call: WebhookCall) -> Iterable[Parsed]:
         """One message or one delivery status."""
         try:
-            event = call.json()
+            event = parsing.fields(call.json(), "event")
             if "receipt" in event:
                 yield DeliveryStatus(
-                    status=STATUSES[event["status"]],
+                    status=_status(event["status"]),
                     event=event["status"],
                     message_id=str(event["receipt"]),
                     code=event["status"] if event["status"] in self.causes else None,
@@ -79,7 +86,9 @@ class Sandbox(Provider):
                     media=tuple(Attachment(source_url=str(url)) for url in event.get("media", ())),
                     provider_id=str(event["id"]),
                 )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except KeyError as error:
+            yield Unreadable(f"This is no event of the sandbox: {error} is missing.", call.body)
+        except (ValueError, TypeError, AttributeError) as error:
             yield Unreadable(f"This is no event of the sandbox: {error}", call.body)
 
     def send(self, message: Message) -> str:
