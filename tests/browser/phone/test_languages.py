@@ -62,6 +62,7 @@ def paired(open_page: Open, world: World, language: str) -> Any:
         f"/phone/#code={world.code()}",
         locale=LOCALES[language],
         viewport={"width": 390, "height": 844},
+        reduced_motion="reduce",
     )
     page.locator("#pairing button[type=submit]").wait_for()
     return page
