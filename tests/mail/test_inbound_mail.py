@@ -65,6 +65,7 @@ def test_its_head_is_that_of_a_person(path: Path) -> None:
         ("Subject: Automatic reply: Ann", "Subject"),
         ("Subject: =?utf-8?q?R=C3=A9ponse_automatique?= : Ann", "Subject"),
         ("Subject: =?utf-8?b?!!?= =?x?q?a?=", ""),
+        ("Subject: a =?utdä8?b?!?= b", ""),  # a character set that is no word
         ("Subject: Re: Out of office", ""),
         ("Precedence: bulk", "Precedence"),
         ("Precedence: List", "Precedence"),
