@@ -22,7 +22,6 @@ from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
-
 NUMBER_LOST = "number_not_yours"  # the code of a message whose author has lost its number
 
 
