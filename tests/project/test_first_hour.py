@@ -23,7 +23,7 @@ ELSEWHERE = {
     "doctor": "tests/operations/test_doctor.py",
 }
 # What needs root, the internet or a browser: make targets and packages are compared with the
-# Makefile (test_docs, test_typed_commands); tests/release/test_deb.py installs the package.
+# Makefile (test_docs, test_typed_commands); tests/release/test_first_hour.py types all of them.
 SYSTEM = {
     "sudo apt-get install git make python3 python3-venv",
     "git clone <this repository> textbridge",
@@ -49,7 +49,7 @@ def test_every_block_is_a_command_that_is_known_here() -> None:
     rest = [block for block in BLOCKS if block not in ours and block not in SYSTEM]
     assert [block for block in rest if not block.startswith("sed ")] == []
     assert all("\n" not in block for block in BLOCKS), "one instruction each"
-    for path in (*ELSEWHERE.values(), "tests/release/test_deb.py"):
+    for path in (*ELSEWHERE.values(), "tests/release/test_first_hour.py"):
         assert (ROOT / path).is_file()
 
 
