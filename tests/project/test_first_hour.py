@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.project.test_typed_commands import FENCE, ROOT, typed
+from tests.release.first_hour_page import WITHOUT_NUMBER, steps
 from tests.server import Server, running_server
 from tests.waiting import eventually
 
@@ -51,6 +52,12 @@ def test_every_block_is_a_command_that_is_known_here() -> None:
     assert all("\n" not in block for block in BLOCKS), "one instruction each"
     for path in (*ELSEWHERE.values(), "tests/release/test_first_hour.py"):
         assert (ROOT / path).is_file()
+
+
+def test_what_is_typed_in_fresh_systems_is_every_command_of_the_page() -> None:
+    found = steps()
+    assert list(found) == ["1", "2", "3", "4", "5", "6", WITHOUT_NUMBER]
+    assert [block for blocks in found.values() for block in blocks] == BLOCKS
 
 
 @pytest.mark.processes
