@@ -26,6 +26,7 @@ ELSEWHERE = {
 # What needs root, the internet or a browser: make targets and packages are compared with the
 # Makefile (test_docs, test_typed_commands); tests/release/test_first_hour.py types all of them.
 SYSTEM = {
+    "sudo apt-get update",
     "sudo apt-get install git make python3 python3-venv",
     "git clone <this repository> textbridge",
     "cd textbridge",

@@ -72,6 +72,7 @@ def try_it(root: Path) -> None:
     assert [command.split()[0] for command in told["2"]] == ["ssh"], "to another machine"
     with chromium() as open_page:
         page = open_page(f"{LOCAL}/sandbox")
+        page.locator("html[data-phone]").wait_for()
         page.get_by_role("button", name="Send from the phone outside").click()
         page.locator("#inside .words").first.wait_for()
         page.get_by_role("button", name="Send from the extension").click()
