@@ -38,14 +38,14 @@ from services.http.client import Http
 from services.providers import PROVIDERS
 from services.providers.base import Provider, ProviderContext
 from tests.browser.conftest import OPTIONS, PROGRAMS
-from tests.browser.phone.world import enter, write
+from tests.browser.phone.world import enter, said, write
 from tests.fakes.carriers import FAKES
 from tests.payload_files import signing_key
 from tests.release.first_hour_page import WITHOUT_NUMBER, steps
 from tests.release.fresh_root import HOST, USER, Terminal, mount_root, start_unit
 from tests.waiting import PATIENCE, eventually
 
-NUMBER, PEER = "+12025550143", "+13035550177"
+NUMBER, PEER = "+12025550143", "+13035550188"
 ADDRESS = f"https://{HOST}"
 LOCAL = "http://127.0.0.1:8000"  # on the page
 CLONE = "cd textbridge"
@@ -67,8 +67,8 @@ def try_it(root: Path) -> None:
     for command in commands:
         terminal.run(command.replace("<this repository>", "/srv/textbridge.git"))
     assert make_run == "make run"
-    said = terminal.start(make_run, "devices add 201 --name server")
-    assert f"{LOCAL}/sandbox" in said, "it says where it listens"
+    shown = terminal.start(make_run, "devices add 201 --name server")
+    assert f"{LOCAL}/sandbox" in shown, "it says where it listens"
     assert [command.split()[0] for command in told["2"]] == ["ssh"], "to another machine"
     with chromium() as open_page:
         page = open_page(f"{LOCAL}/sandbox")
@@ -97,8 +97,7 @@ def use(root: Path, way: str, carrier: str) -> None:
     with FAKES[carrier]() as fake:
         if carrier == "wavix":
             fake.own(NUMBER[1:])
-        with file.open("a", encoding="utf-8") as lines:
-            lines.writelines(f"{n}={at}\n" for n, at in fake.env.items() if n.endswith("_URL"))
+        set_addresses(file, fake.env)
         start_caddy(root)
         if way == "package":
             start_unit(root, "textbridge")
@@ -109,17 +108,17 @@ def use(root: Path, way: str, carrier: str) -> None:
             server = Terminal(root)
             server.run(CLONE)
             server.start("make run", "devices add 201 --name server")
-        eventually(lambda: is_on(webhook))
-        said = terminal.run(doctor, codes=(0, 1))
-        assert "A delivery worker runs." in said
+        eventually(is_in_production)
+        shown = terminal.run(doctor, codes=(0, 1))
+        assert "A delivery worker runs." in shown
         [pair] = told["6"]
         link = re.search(r"https://\S+/phone/#code=\S+", terminal.run(typed(pair, way)))
         assert link, "the command prints an address"
         talk(link[0], carrier, fake, webhook, root)
         listed, why, status = (typed(command, way) for command in told[WITHOUT_NUMBER])
-        said = terminal.run(listed)
-        assert ASKED in said
-        assert ANSWERED in said
+        shown = terminal.run(listed)
+        assert ASKED in shown
+        assert ANSWERED in shown
         assert terminal.run(why).strip()
         assert "First text received." in terminal.run(status, codes=(0, 1))
 
@@ -127,6 +126,16 @@ def use(root: Path, way: str, carrier: str) -> None:
 def typed(command: str, way: str) -> str:
     """A command of the page as it is typed where Textbridge was installed in a way."""
     return command.replace("sudo textbridge ", ".venv/bin/flask ") if way == "clone" else command
+
+
+def set_addresses(file: Path, env: dict[str, str]) -> None:
+    """Let the variables of the carrier's addresses in ``.env`` name the fake."""
+    text = file.read_text(encoding="utf-8")
+    for name, address in env.items():
+        if name.endswith("_URL"):
+            text, count = re.subn(rf"^{name}=.*$", f"{name}={address}", text, flags=re.MULTILINE)
+            assert count == 1, name
+    file.write_text(text, encoding="utf-8")
 
 
 def start_caddy(root: Path) -> None:
@@ -184,11 +193,10 @@ def is_ready() -> bool:
         return False
 
 
-def is_on(webhook: str) -> bool:
-    """Whether the carrier's webhook is there: the new settings are read."""
-    path = urlsplit(webhook).path
+def is_in_production() -> bool:
+    """Whether the new settings are read: there is no sandbox then."""
     try:
-        return requests.post(f"{LOCAL}{path}", timeout=10).status_code != 404
+        return requests.get(f"{LOCAL}/sandbox", timeout=10).status_code == 404
     except requests.RequestException:
         return False
 
@@ -200,8 +208,8 @@ def talk(link: str, carrier: str, fake: Any, webhook: str, root: Path) -> None:
         page.get_by_role("button", name="Connect").click()
         page.get_by_role("heading", name="Messages", exact=True).wait_for()
         receive(carrier, fake.env, webhook, root)
-        enter(page, "(303) 555-0177")
-        page.locator(".message").get_by_text(ASKED, exact=True).wait_for()
+        enter(page, "(303) 555-0188")
+        said(page, ASKED).wait_for()
         write(page, ANSWERED)
         eventually(lambda: fake.accepted)
     assert [ANSWERED in map(str, values(one)) for one in fake.accepted] == [True], fake.accepted
@@ -250,7 +258,12 @@ def chromium() -> Iterator[Callable[..., Any]]:
             page.goto(address)
             return page
 
-        yield open_page
+        try:
+            yield open_page
+        except Exception:
+            for page in (page for window in browser.contexts for page in window.pages):
+                print(page.url, page.locator("body").inner_text(), sep="\n")
+            raise
         browser.close()
 
 
