@@ -104,6 +104,7 @@ def use(root: Path, way: str, carrier: str) -> None:
             eventually(is_ready)
         setup, doctor = (typed(command, way) for command in told["5"])
         webhook = set_up(terminal, setup, carrier, fake.env)
+        paste(carrier, fake, webhook)
         if way == "clone":
             server = Terminal(root)
             server.run(CLONE)
@@ -172,6 +173,18 @@ def set_up(terminal: Terminal, command: str, carrier: str, env: dict[str, str]) 
     address = str(shell.match[0])
     shell.expect(r"<exit 0> ")
     return address
+
+
+def paste(carrier: str, fake: Any, webhook: str) -> None:
+    """Paste the webhook's address at a carrier that tells it when it is asked."""
+    if carrier == "twilio":
+        fake.numbers[NUMBER]["sms_url"] = webhook
+    elif carrier == "wavix":
+        fake.numbers[0]["sms_relay_url"] = webhook
+    elif carrier == "voipms":
+        fake.dids[0].update(webhook=webhook, webhook_enabled="1")
+    elif carrier == "telnyx":
+        fake.profile["webhook_url"] = webhook
 
 
 def credentials(carrier: str) -> list[variables.Variable]:
