@@ -2,7 +2,8 @@
 
 ``play_first_hour`` says what is played and what stands for what. It needs root, Debian's mirror and
 PyPI, Chromium, debootstrap, ``unshare``, ``ip``, and port 8000 of this machine. It takes some 25
-minutes, twice as long on a busy machine, and 5 GB in TMPDIR (/var/tmp). FRESH_ROOT names a folder where the bare system is kept for the next time.
+minutes, twice as long on a busy machine, and 5 GB in TMPDIR (/var/tmp). FRESH_ROOT names a folder
+where the bare system is kept for the next time.
 """
 
 import os
