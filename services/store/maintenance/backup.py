@@ -24,6 +24,7 @@ from services.core.errors import StorageUnwell
 from services.core.progress import Progress, silent
 from services.store import settings_row
 from services.store.database.writer import unwell
+from services.store.maintenance import postgres_programs
 
 PAGES = 2_000  # of one step: 8 MB
 _COUNTS = {
@@ -56,11 +57,19 @@ def is_embedded(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def back_up(engine: Engine, storage: Path, folder: Path, progress: Progress = silent) -> Path:
+def back_up(
+    engine: Engine,
+    storage: Path,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    with_dump: bool = False,
+) -> Path:
     """Copy everything into a new folder ``textbridge-YYYYmmdd-HHMMSS`` below ``folder``.
 
-    Of a PostgreSQL database it contains only Message Settings (see ``is_embedded``). Returns the
-    new folder. Raises ``StorageUnwell`` if it fails; then nothing incomplete is left.
+    Of a PostgreSQL database (see ``is_embedded``) it contains Message Settings and, ``with_dump``,
+    what pg_dump writes. Returns the new folder. Raises ``StorageUnwell`` if it fails; then nothing
+    incomplete is left.
     """
     target = folder / time.strftime("textbridge-%Y%m%d-%H%M%S")
     with _atomic(target) as unfinished:
@@ -69,6 +78,8 @@ def back_up(engine: Engine, storage: Path, folder: Path, progress: Progress = si
             _copy_database(engine, unfinished / DATABASE, progress)
             copy_file(storage / SETTINGS, unfinished / SETTINGS)
         else:
+            if with_dump:
+                _dump(engine, unfinished / postgres_programs.DUMP)
             _write_settings(engine, unfinished / SETTINGS)
         copy_file(storage / KEY, unfinished / KEY)
         _copy_media(storage / MEDIA, unfinished / MEDIA, progress)
@@ -174,6 +185,16 @@ def _copy_media(source: Path, target: Path, progress: Progress) -> None:
         (target / file.parent.name).mkdir(mode=0o700, exist_ok=True)
         copy_file(file, target / file.parent.name / file.name)
         progress("attachments", count, len(files))
+    _flush(target)
+
+
+def _dump(engine: Engine, target: Path) -> None:
+    """Let pg_dump copy a PostgreSQL database."""
+    address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        postgres_programs.dump(address, target)
+    except postgres_programs.ProgramFailed as error:
+        raise StorageUnwell(f"The database cannot be copied. {error}") from None
     _flush(target)
 
 
