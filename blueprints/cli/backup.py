@@ -10,7 +10,11 @@ from blueprints.cli.terminal import command, note
 from services.store.maintenance.backup import back_up, back_up_database, inspect_backup, is_embedded
 from services.store.maintenance.postgres_programs import DUMP, is_installed
 
-UNFINISHED = "Nothing incomplete was left. Run the command again: it begins anew."
+UNFINISHED = (
+    "There is no new backup. Run the command again: the database is copied anew, and attachments "
+    "that were copied are not copied again."
+)
+UNFINISHED_FILE = "Nothing incomplete was left. Run the command again: it begins anew."
 DATABASE_FILES = {".db", ".sqlite", ".sqlite3"}
 
 
@@ -29,7 +33,7 @@ def backup(target: Path, no_dump: bool) -> None:
     if target.suffix in DATABASE_FILES and not target.is_dir():
         if not is_embedded(store.engine):
             raise click.ClickException("The database is PostgreSQL: back it up with pg_dump.")
-        with progress_shown(rest=UNFINISHED) as progress:
+        with progress_shown(rest=UNFINISHED_FILE) as progress:
             back_up_database(store.engine, target, progress)
         click.echo(f"The database was copied to {target}.")
         return

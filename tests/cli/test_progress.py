@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -185,6 +186,56 @@ def test_a_backup_says_how_far_it_is_and_is_whole_in_small_steps(
     [made] = (tmp_path / "copies").iterdir()
     with closing(sqlite3.connect(made / "textbridge.db")) as copy:
         assert copy.execute("SELECT text FROM messages").fetchall() == [("keep me",)]
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_backup_does_not_copy_attachments_again(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    inbound(terminal.gateway, "keep me")
+    ids = [f"00000000-0000-0000-0000-00000000000{count}" for count in range(4)]
+    for file_id in ids:
+        Folder(tmp_path / "media").put(file_id, [b"GIF89a"], 100)
+    copied: list[str] = []
+    whole = backup.copy_file
+
+    def copy_file(source: Path, target: Path) -> None:
+        whole(source, target)
+        if source.name in ids:
+            copied.append(source.name)
+            if len(copied) == 3:
+                os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(backup, "copy_file", copy_file)
+    folder = tmp_path / "copies"
+    told = terminal.flask("backup", str(folder), code=130).stderr
+    assert "Interrupted after 2 of 4 attachments. There is no new backup." in told
+    [left] = folder.iterdir()
+    assert left.name.startswith(".textbridge-")
+    left = left.rename(left.with_name(".textbridge-20260101-000000.1.part"))
+    with backup._locked(left) as is_ours:  # of a backup that is being made
+        assert is_ours
+        terminal.flask("backup", str(folder))
+        assert left.exists()
+    [first] = folder.glob("textbridge-*")
+    shutil.rmtree(first)
+    (tmp_path / "media" / "01" / ids[1]).unlink()  # deleted meanwhile, perhaps as somebody asked
+    copied[:] = copied[:2]
+    before = sorted(copied)
+    copied.clear()
+    terminal.flask("backup", str(folder))
+    [made] = folder.iterdir()
+    assert made.name.startswith("textbridge-")
+    rest = sorted({*ids} - {ids[1]})
+    assert sorted(path.name for path in made.glob("media/*/*")) == rest
+    assert {path.read_bytes() for path in made.glob("media/*/*")} == {b"GIF89a"}
+    assert not {*copied} & {*before}
+    with closing(sqlite3.connect(made / "textbridge.db")) as copy:
+        assert copy.execute("SELECT text FROM messages").fetchall() == [("keep me",)]
+    assert {path.name for path in made.iterdir()} == {
+        "textbridge.db", "message_settings.json", "app.key", "media"
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("big_steps")
