@@ -15,8 +15,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+import gevent
 import pytest
 from click.testing import CliRunner
+from gevent.pool import Pool
 
 from blueprints.cli import export, prune
 from blueprints.cli import progress as progress_module
@@ -24,6 +26,7 @@ from blueprints.cli.progress import ProgressDisplay, progress_shown
 from services.core.messages import Message
 from services.media.folder import Folder
 from services.messaging import recover
+from services.operations.export import as_csv
 from services.store.maintenance import backup, pruning, removal
 from tests.cli.conftest import Terminal, inbound
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
@@ -137,6 +140,52 @@ def test_a_signal_ends_the_command_with_what_was_done(number: int) -> None:
         "Error: Interrupted after 41 of 100 messages. Run the command again for the rest.\n"
     )
     assert after is before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_where_errors_are_ignored_ends_the_command_all_the_same(
+    number: int,
+) -> None:
+    class Watched:
+        """What is collected when the signal comes: Python prints the error of a finalizer."""
+
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            for _ in range(10):
+                pass
+
+    @click.command()
+    def work() -> None:
+        with progress_shown(rest="Run the command again.") as progress:
+            watched = Watched()
+            for count in range(1000):
+                progress("messages", count, 1000)
+                if count == 5:
+                    del watched
+
+    result = CliRunner().invoke(work)
+    assert result.exit_code == 130
+    assert result.stderr.endswith("Interrupted after 5 of 1,000 messages. Run the command again.\n")
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_another_greenlet_ends_the_command_without_a_traceback(
+    number: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def work() -> None:
+        with progress_shown(rest="Run the command again.") as progress:
+            progress("messages", 5, 10)
+            pool = Pool(2)
+            pool.spawn(os.kill, os.getpid(), number)
+            pool.spawn(gevent.sleep, 60)
+            pool.join()
+
+    assert CliRunner().invoke(work).exit_code == 130
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.fixture
@@ -311,7 +360,7 @@ def test_an_interrupted_export_leaves_the_file_of_before_or_none(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     inbound(terminal.gateway, "keep me")
-    whole = export.as_csv
+    whole = as_csv
 
     def interrupted(*args: Any) -> Iterator[str]:
         yield from whole(*args)
