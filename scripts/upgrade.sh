@@ -20,6 +20,9 @@ storage=$(variable STORAGE_PATH)
 storage=$(readlink -m "${storage:-storage}")
 [ -d "$storage" ] || fail "There is no storage folder $storage: nothing was ever started here. Run git pull, then make run."
 database=$(variable DATABASE_URL) # PostgreSQL; empty: SQLite in the storage folder
+database_file=$(variable DATABASE_URL_FILE)
+[ -n "$database" ] || [ -z "$database_file" ] || database=$(cat "$database_file")
+case $database in postgres*://*) ;; *) database= ;; esac # such as “null”
 owner=$(stat -c %U "$storage")
 backups=${BACKUPS:-$storage-backups}
 
