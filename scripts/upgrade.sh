@@ -19,6 +19,10 @@ variable() { sed -n "s/^ *$1 *= *[\"']\{0,1\}\([^\"'#]*\).*/\1/p" "${ENV_FILE:-.
 storage=$(variable STORAGE_PATH)
 storage=$(readlink -m "${storage:-storage}")
 [ -d "$storage" ] || fail "There is no storage folder $storage: nothing was ever started here. Run git pull, then make run."
+database=$(variable DATABASE_URL) # PostgreSQL; empty: SQLite in the storage folder
+database_file=$(variable DATABASE_URL_FILE)
+[ -n "$database" ] || [ -z "$database_file" ] || database=$(cat "$database_file")
+case $database in postgres*://*) ;; *) database= ;; esac # such as “null”
 owner=$(stat -c %U "$storage")
 backups=${BACKUPS:-$storage-backups}
 
@@ -27,6 +31,7 @@ as_owner() { # root may not make files in the storage folder of another user
 }
 is_service() { [ -d /run/systemd/system ] && systemctl is-active --quiet textbridge; }
 is_serving() { as_owner .venv/bin/python scripts/is_serving.py "$storage"; }
+postgres_schema() { DATABASE_URL=$database as_owner .venv/bin/python scripts/postgres_schema.py "$@"; }
 install_version() { "${MAKE:-make}" --silent install; }
 
 require_unchanged() {
@@ -38,7 +43,11 @@ if [ "${1:-}" = --back ]; then
   [ -r "$STATE" ] || fail "There was no upgrade by make upgrade that could be taken back."
   read -r commit copy <"$STATE"
   [ -d "$copy" ] || fail "The copy $copy is not there any more. Restore another one: docs/backup.md"
-  [ -z "$(variable DATABASE_URL)" ] || fail "With PostgreSQL put the database back by hand: docs/backup.md, Restore."
+  if [ -n "$database" ]; then
+    [ -f "$copy/textbridge.dump" ] || fail "The copy $copy has no textbridge.dump. Put the database back by hand: docs/backup.md, Restore."
+    command -v psql >/dev/null && command -v pg_restore >/dev/null ||
+      fail "psql and pg_restore are needed. Debian and Ubuntu: apt install postgresql-client"
+  fi
   require_unchanged
   served=
   if is_service; then
@@ -48,26 +57,33 @@ if [ "${1:-}" = --back ]; then
   if is_serving; then
     fail "The server runs. Stop it first (Ctrl-C where make run was typed)."
   fi
-  newer=$storage.newer-$(date +%Y%m%d-%H%M%S)
+  now=$(date +%Y%m%d-%H%M%S)
+  newer=$storage.newer-$now
+  schema=before_downgrade_${now/-/_}
   undo() {
     trap - EXIT
+    git checkout --quiet "$here" && install_version || true
+    if [ -n "$database" ] && ! postgres_schema take-back "$schema"; then
+      fail "The downgrade failed, see above, and so did the way back: what the newer version had is in the schema $schema of the database and in $newer. The server is stopped."
+    fi
     if [ -d "$newer" ]; then
       rm -rf "$storage"
       mv "$newer" "$storage"
     fi
-    git checkout --quiet "$here" && install_version || true
     fail "The downgrade failed, see above. Program and messages are as they were, and the server is stopped. Start it: ${served:+systemctl start textbridge}${served:-make run}"
   }
   trap undo EXIT
-  git checkout --quiet "$commit"
-  install_version
   mv "$storage" "$newer"
   install -d -m 700 -o "$owner" "$storage"
+  [ -z "$database" ] || postgres_schema replace "$schema" "$copy/textbridge.dump"
+  git checkout --quiet "$commit"
+  install_version
   as_owner .venv/bin/flask restore --yes "$copy"
   trap - EXIT
   rm "$STATE"
   [ -z "$served" ] || systemctl start textbridge
   echo "Back at $(as_owner .venv/bin/flask version | head -n 1), with the messages of $copy."
+  [ -z "$database" ] || newer="$newer and in the schema $schema of the database"
   echo "What came in after that copy is in $newer; carriers that keep lists (Twilio, VoIP.ms, Wavix) are asked for it."
   [ -n "$served" ] || echo "Start it: make run"
   exit
@@ -94,6 +110,9 @@ fi
 install -d -m 700 -o "$owner" "$backups" || fail "Name another folder for the copy: make upgrade BACKUPS=/path"
 as_owner .venv/bin/flask backup "$backups"
 copy=$(ls -d "$backups"/textbridge-* | tail -n 1)
+if [ -n "$database" ] && [ ! -f "$copy/textbridge.dump" ]; then
+  fail "The messages are in PostgreSQL and not in the copy, as pg_dump is not installed here. Nothing was upgraded. Install it (apt install postgresql-client), then make upgrade again."
+fi
 
 switch_version() {
   if [ -n "${1:-}" ]; then

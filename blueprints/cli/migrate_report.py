@@ -87,6 +87,8 @@ def _show_history(plan: Plan) -> None:
         )
         for remark, count in survey.remarks.most_common():
             click.echo(f"  {count:,} taken in part: {remark}")
+        if survey.files:
+            click.echo(f"  {survey.files:,} files that an earlier run did not get are fetched.")
         for reason, count in survey.left_out.most_common():
             examples = ", ".join(survey.examples[reason])
             click.echo(f"  {count:,} left out: {reason} ({escaped(examples)})")
@@ -121,6 +123,10 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
             f"Done: {done.numbers} numbers, {done.extensions} names of extensions, {done.contacts} "
             f"contacts, {done.messages:,} messages, {done.opt_outs} opt-outs."
         )
+        if done.files:
+            click.echo(f"{done.files:,} files were fetched for messages that were there already.")
+    if done.files_missing:
+        note(_missing_files(done))
     if path is not None:
         count = len(plan.numbers.left_out)
         again = flask_command(f"migrate csv --numbers {shlex.quote(str(path))}")
@@ -135,6 +141,19 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
         click.echo(escaped(f"Later{ours}: {again}{named}"))
     if any(line.outcome is Outcome.KEPT for line in plan.numbers.lines):
         note("Entries that differ were kept. To overwrite them: the same command with --replace")
+
+
+def _missing_files(done: Done) -> str:
+    why = (
+        "The other system's web server does not answer, so that the rest was not tried. Check its "
+        "address (--media-from)."
+        if done.gave_up
+        else "Each says why in its place."
+    )
+    return (
+        f"{done.files_missing:,} files could not be fetched. {why} The same command again fetches "
+        "what is missing."
+    )
 
 
 def as_object(
@@ -168,6 +187,7 @@ def as_object(
             "total": survey.total,
             "new": survey.new,
             "known": survey.known,
+            "files_to_fetch": survey.files,
             "by_number": dict(survey.by_number),
             "left_out": dict(survey.left_out),
             "remarks": dict(survey.remarks),

@@ -18,12 +18,13 @@ from types import FrameType
 from typing import Any
 
 import click
+from gevent import getcurrent, kill
 
 from services.core.durations import in_words
 
 FIRST_SECONDS = 1.0  # shorter work shows nothing
 BAR_SECONDS, LINE_SECONDS = 0.2, 30.0  # between two bars and between two lines of a log
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(click.ClickException):
@@ -46,9 +47,14 @@ class ProgressDisplay:
         self._what, self._first, self._done = "", 0, 0
         self._total: int | None = None
         self._bar: Any = None
+        self.has_signal = False
+        self._greenlet = getcurrent()
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
-        """Say how far it is, see ``Progress``."""
+        """Say how far it is, see ``Progress``. Raises ``KeyboardInterrupt`` after a signal."""
+        if self.has_signal and getcurrent() is self._greenlet:
+            # It was raised where errors are ignored, such as in the callback of a weak reference.
+            raise KeyboardInterrupt
         now = self._clock()
         if what != self._what:
             self.close()
@@ -116,7 +122,7 @@ def progress_shown(*, rest: str, as_json: bool = False) -> Iterator[ProgressDisp
     """
     display = ProgressDisplay(None if as_json else sys.stderr)
     try:
-        with _signals_raised():
+        with _signals_raised(display):
             yield display
     except KeyboardInterrupt:
         so_far = f" after {display.so_far}" if display.so_far else ""
@@ -126,19 +132,28 @@ def progress_shown(*, rest: str, as_json: bool = False) -> Iterator[ProgressDisp
 
 
 @contextmanager
-def _signals_raised() -> Iterator[None]:
-    """Let the signals that end a process raise ``KeyboardInterrupt``, so that files are closed."""
+def _signals_raised(display: ProgressDisplay) -> Iterator[None]:
+    """Let the signals that end a process raise ``KeyboardInterrupt``, so that files are closed.
+
+    It is raised in the greenlet of this block, whichever runs when the signal comes: in another one
+    gevent would print it with its traceback.
+    """
+    own = getcurrent()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        display.has_signal = True
+        if getcurrent() is own:
+            raise KeyboardInterrupt
+        kill(own, KeyboardInterrupt)
+
     before = {}
     with suppress(ValueError):  # not the main thread
         for number in ENDING:
-            if signal.getsignal(number) is signal.SIG_DFL:  # nohup ignores SIGHUP
-                before[number] = signal.signal(number, _raise)
+            # nohup ignores SIGHUP
+            if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, end)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

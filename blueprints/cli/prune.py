@@ -40,19 +40,21 @@ def prune(
     Without an age those of KEEP_MESSAGES_DAYS and KEEP_MEDIA_DAYS count; the delivery worker does
     the same by itself. What something is still to be done for stays.
     """
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("With --json add --dry-run or --yes: it asks nothing.")
     ages = _ages(older_than, media_older_than)
     found = parts().retention.outdated(ages)
+    if not as_json:
+        _print_counts(found, ages)
+    if not dry_run:
+        if not yes:
+            click.confirm("Delete this for good?", abort=True, err=True)
+        with progress_shown(rest=UNFINISHED, as_json=as_json) as progress:
+            _prune(ages, found, progress)
     if as_json:
         document(asdict(found))
-    else:
-        _print_counts(found, ages)
-    if dry_run:
-        return
-    if not yes:
-        click.confirm("Delete this for good?", abort=True, err=True)
-    with progress_shown(rest=UNFINISHED, as_json=as_json) as progress:
-        _prune(ages, found, progress)
-    click.echo("Deleted.", err=True)
+    elif not dry_run:
+        click.echo("Deleted.", err=True)
 
 
 def _prune(ages: Ages, found: Outdated, progress: Progress) -> None:

@@ -12,8 +12,8 @@ from services.core.errors import SendError
 from services.operations.message_query import WHEN
 
 UNFINISHED = (
-    "Nothing of this carrier was stored; what others had listed before is. Run the command again "
-    "with the same --since: nothing is stored twice."
+    "What was stored stays so. Run the command again with the same --since: it goes on from there, "
+    "and nothing is stored twice."
 )
 
 

@@ -22,6 +22,7 @@ from services.store.database.store import Store
 log = structlog.get_logger()
 LISTED = "RECOVER"  # the method of quarantined entries of a carrier's list, which no call brought
 FORGET_SECONDS = 30 * 86_400  # after a carrier last listed an unreadable entry
+BATCH = 200  # entries in one transaction, for which other writers wait
 OVERLAP_SECONDS = 7200.0  # a carrier may list a message late
 
 
@@ -39,17 +40,23 @@ class Recovery:
         """Store the inbound messages that a carrier has from a time (seconds since 1970) on.
 
         A message that is stored already changes nothing; an entry that cannot be read goes into
-        quarantine once. Returns (outcome, message id) for each.
+        quarantine once. Returns (outcome, message id) for each. Nothing is stored before the whole
+        list was read; an interruption afterwards leaves what was stored until then.
         Raises ``SendError`` when the carrier cannot be asked, and ``StorageUnwell``.
         """
-        missed = []
+        missed = list[Parsed]()
         for count, part in enumerate(provider.missed(since), start=1):
             missed.append(part)
             progress(f"messages that {provider.title} lists", count, None)
-        outcomes = self._store.write(lambda tx: self._store_listed(tx, provider, missed))
-        for outcome, message_id in outcomes:
-            if outcome == "received":
-                log.info("recovered", provider=provider.name, message_id=message_id)
+        outcomes = list[Outcome]()
+        for start in range(0, max(len(missed), 1), BATCH):
+            batch = missed[start : start + BATCH]
+            stored = self._store.write(partial(self._store_listed, provider=provider, listed=batch))
+            for outcome, message_id in stored:
+                if outcome == "received":
+                    log.info("recovered", provider=provider.name, message_id=message_id)
+            outcomes += stored
+            progress(f"messages of {provider.title} stored", start + len(batch), len(missed))
         return outcomes
 
     def recover_all(self) -> None:

@@ -9,7 +9,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, bindparam, select
 
-from services.core.messages import Message
+from services.core.messages import Attachment, Message
 from services.core.reactions import parse_reaction
 from services.store import attachments, conversations, counters, deletions, messages
 from services.store.database import audit_counters
@@ -63,6 +63,19 @@ def add(tx: Connection, new: Sequence[Message], readers: Readers) -> int:
     if added:
         counters.put(tx, counters.RESET, messages.next_seq(tx))
     return added
+
+
+def keep_files(tx: Connection, files: Sequence[Attachment]) -> list[str]:
+    """Note that files of stored messages were fetched; apps that are open load their lists anew.
+
+    Returns the ids of those whose message was deleted meanwhile.
+    """
+    counters.hold_sequence(tx)
+    gone = [file.id for file in files if attachments.by_id(tx, file.id) is None]
+    for file in files:
+        attachments.keep(tx, file)
+    counters.put(tx, counters.RESET, messages.next_seq(tx))
+    return gone
 
 
 def _looks_back(message: Message) -> bool:

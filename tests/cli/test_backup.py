@@ -2,10 +2,14 @@
 
 import sqlite3
 import stat
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+
+import psycopg
+import pytest
 
 from services.gateway import Gateway
 from services.operations.settings_source import FILE
@@ -111,13 +115,59 @@ def test_a_backup_that_fails_leaves_nothing_behind(terminal: Terminal, tmp_path:
     assert list(folder.iterdir()) == []
 
 
+def test_a_backup_of_postgresql_has_its_database_too(
+    make_terminal: Callable[..., Terminal],
+    postgres_url: str,
+    empty_postgres_url: str,
+    tmp_path: Path,
+) -> None:
+    big = make_terminal(NUMBER_ENTRY, DATABASE_URL=postgres_url)
+    inbound(big.gateway, "keep me")
+    result = big.flask("backup", str(tmp_path / "copies"))
+    assert "the database is in textbridge.dump" in result.stdout
+    [made] = (tmp_path / "copies").iterdir()
+    dump = made / "textbridge.dump"
+    assert stat.S_IMODE(dump.stat().st_mode) == 0o600
+    restore = ["pg_restore", "--no-owner", f"--dbname={empty_postgres_url}", str(dump)]
+    subprocess.run(restore, check=True)
+    with psycopg.connect(empty_postgres_url) as connection:
+        assert connection.execute("SELECT text FROM messages").fetchall() == [("keep me",)]
+
+
+def test_a_backup_of_postgresql_that_fails_leaves_nothing_and_no_password(
+    make_terminal: Callable[..., Terminal],
+    postgres_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    address = postgres_url.replace("textbridge@", "textbridge:s3cret%40@")
+    big = make_terminal(NUMBER_ENTRY, DATABASE_URL=address)
+    program = tmp_path / "bin" / "pg_dump"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        "echo $PGPASSWORD $PGDATABASE >$CALLED; ps -o args= $$ >>$CALLED\n"
+        "echo aborting because of server version mismatch >&2; exit 1\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
+    monkeypatch.setenv("CALLED", str(tmp_path / "called"))
+    told = big.flask("backup", str(tmp_path / "copies"), code=1).stderr
+    assert "pg_dump: aborting because of server version mismatch" in told
+    assert list((tmp_path / "copies").iterdir()) == []
+    password, line = (tmp_path / "called").read_text().splitlines()
+    assert password == f"s3cret@ {postgres_url.rpartition('/')[2]}"
+    assert "s3cret" not in line + told
+
+
 def test_a_backup_of_postgresql_says_what_it_does_not_hold(
     make_terminal: Callable[..., Terminal], postgres_url: str, tmp_path: Path
 ) -> None:
     big = make_terminal(NUMBER_ENTRY, DATABASE_URL=postgres_url)
     (tmp_path / FILE).write_text("not read any more")
-    result = big.flask("backup", str(tmp_path / "copies"))
-    assert "pg_dump" in result.stderr
+    result = big.flask("backup", str(tmp_path / "copies"), "--no-dump")
+    assert "as pg_dump was not wanted" in result.stderr
+    assert "Now run: pg_dump --format=custom" in result.stderr
     [made] = (tmp_path / "copies").iterdir()
     assert {file.name for file in made.iterdir()} == {"message_settings.json", "app.key", "media"}
     assert (made / FILE).read_bytes() == big.gateway.settings.document()

@@ -270,3 +270,28 @@ def test_without_a_terminal_the_variable_is_named(
     monkeypatch.setattr("click.prompt", prompt)
     told = terminal.flask("migrate", "fspbx", "--dry-run", code=2)
     assert "Set the variable MIGRATE_URL" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("rows", "stopped"),
+    [(("STOP", "START"), True), (("START", "STOP"), True), (("yes", "STOP", "yes"), True)],
+)
+def test_of_stop_and_start_in_the_same_second_the_stop_counts(
+    terminal: Terminal, tmp_path: Path, rows: tuple[str, ...], stopped: bool
+) -> None:
+    lines = [f"in,{word},{PEER},{NUMBER},1767323048" for word in rows]
+    path = file(tmp_path, "m.csv", "\n".join(["direction,text,from,to,at", *lines]))
+    terminal.flask("settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
+    migrate(terminal, "--messages", path)
+    assert bool(opted_out(terminal)) is stopped
+
+
+def test_a_quotation_mark_that_nothing_closes_is_named(terminal: Terminal, tmp_path: Path) -> None:
+    rows = "".join(f"+1202555{n:04},sandbox,201\n" for n in range(200, 300))
+    broken = f'number,carrier,extensions\n+12025550101,sandbox,201\n"+12025550102,sandbox\n{rows}'
+    path = file(tmp_path, "n.csv", broken)
+    told = terminal.flask("migrate", "csv", "--numbers", path, "--yes", code=1).stderr
+    assert f"{path}, line 3: a quotation mark opens a cell there and none closes it" in told
+    closed = file(tmp_path, "m.csv", broken.replace("0102,", '0102",') + '+12025550103,"sandbox"')
+    done = migrate(terminal, "--numbers", closed)
+    assert done["done"]["numbers"] == 102 + 1

@@ -6,6 +6,7 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,15 +17,18 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, func, make_url, select
 
-from services.core.messages import Message, Status
+from services.core.errors import Kind, MediaError
+from services.core.messages import Attachment, Message, Status
+from services.media.media_store import StoredFile
 from services.operations.housekeeping import index_messages
 from services.operations.migration import connections
+from services.operations.migration.file_fetcher import NOT_TRIED, FileFetcher
 from services.operations.migration.source import SourceError
 from services.operations.statistics import count as count_activity
-from services.store import contacts, history, messages, opt_outs
+from services.store import contacts, counters, history, messages, opt_outs
 from services.store.database.schema import jobs as jobs_table
 from services.store.database.schema import messages as messages_table
-from services.store.maintenance import invariants
+from services.store.maintenance import invariants, pruning
 from services.store.search import full_text
 from tests import data_of_fspbx as data
 from tests.cli.conftest import Terminal
@@ -281,6 +285,9 @@ def test_what_is_there_is_kept_unless_it_is_to_be_replaced(make_terminal: Make, 
         "contacts": 1,
         "opt_outs": 0,
         "messages": 0,
+        "files": 0,
+        "files_missing": 0,
+        "gave_up": False,
     }
     entry = terminal.gateway.settings.for_number(data.number(151))
     assert entry is not None
@@ -573,6 +580,7 @@ def test_the_lines_of_psql_in_the_docs_make_the_files(
     direct = migrate_json(terminal, "--yes")
     # The files have only the tables that every FS PBX has.
     rest = {"numbers": 0, "extensions": 0, "contacts": 2, "opt_outs": 0, "messages": 2}
+    rest |= {"files": 0, "files_missing": 0, "gave_up": False}
     assert direct["done"] == rest
     assert len({one.id for one in stored(terminal)} - ids) == 2
 
@@ -590,14 +598,89 @@ class _Pictures(BaseHTTPRequestHandler):
         pass
 
 
-def test_files_are_fetched_from_the_web_server(make_terminal: Make, pbx: str) -> None:
-    terminal = make_terminal()
+@contextmanager
+def web_server() -> Iterator[str]:
+    """The web server of FS PBX; its address."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Pictures) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        migrate(terminal, "--yes", "--media-from", f"http://127.0.0.1:{server.server_port}")
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-    card = next(one for one in stored(terminal) if one.text == "" and one.media)
-    first, second = card.media
+
+
+def card_of(terminal: Terminal) -> Message:
+    """The message whose first file is on the web server, and whose second one is not."""
+    return next(one for one in stored(terminal) if one.text == "" and one.media)
+
+
+@pytest.mark.parametrize("first_run", [(), ("--media-from", "http://127.0.0.1:9")])
+def test_files_that_could_not_be_fetched_are_fetched_by_a_later_run(
+    make_terminal: Make, pbx: str, first_run: tuple[str, ...]
+) -> None:
+    terminal = make_terminal()
+    told = migrate(terminal, "--yes", *first_run)
+    if first_run:
+        assert "1 files could not be fetched." in told.stderr
+        assert "fetches what is missing" in told.stderr
+    assert card_of(terminal).media[0].state == "failed"
+    reset = terminal.gateway.store.read(partial(counters.value, name=counters.RESET))
+    with web_server() as address:
+        shown = migrate(terminal, "--dry-run", "--media-from", address).stdout
+        assert "1 files that an earlier run did not get are fetched." in shown
+        done = migrate_json(terminal, "--yes", "--media-from", address)["done"]
+        assert (done["messages"], done["files"], done["files_missing"]) == (0, 1, 0)
+        again = migrate(terminal, "--yes", "--media-from", address).stdout
+        assert "Everything is there already." in again
+    first, second = card_of(terminal).media
+    assert (first.state, first.content_type, first.size) == ("kept", "image/gif", 42)
+    assert terminal.gateway.media.open(first.id).stat().st_size == 42
+    assert second.state == "failed"
+    later = terminal.gateway.store.read(partial(counters.value, name=counters.RESET))
+    assert (later or 0) > (reset or 0), "apps load their lists anew"
+
+
+def test_a_file_that_retention_has_deleted_is_not_fetched_again(
+    make_terminal: Make, pbx: str
+) -> None:
+    terminal = make_terminal()
+    with web_server() as address:
+        migrate(terminal, "--yes", "--media-from", address)
+        file_id = card_of(terminal).media[0].id
+        terminal.gateway.store.write(partial(pruning.mark_deleted, file_ids=[file_id]))
+        again = migrate(terminal, "--yes", "--media-from", address).stdout
+    assert "Everything is there already." in again
+    assert card_of(terminal).media[0].reason == pruning.NO_LONGER_KEPT
+
+
+class _Media:
+    """Files of a web server that answers as it is told: an HTTP status, or 0 for no answer."""
+
+    def __init__(self, *answers: int) -> None:
+        self.answers = list(answers)
+
+    def fetch(self, *_: Any, **__: Any) -> StoredFile:
+        status = self.answers.pop(0)
+        if status == 200:
+            return StoredFile(Path("x"), "image/gif", 42, "x.gif", 1, 1)
+        raise MediaError("The carrier did not.", Kind.RETRY, code=str(status) if status else None)
+
+
+def test_a_web_server_that_does_not_answer_is_not_asked_for_each_file() -> None:
+    media: Any = _Media(0, 500, 404, 0, 0, 0, 200, 0, 503, 429, 0, 0, 200)
+    nobody: Any = None
+    fetcher = FileFetcher(media, nobody)
+    offered = Attachment(id="a", name="x", content_type="image/gif", state="failed")
+    fetched = [fetcher.fetch(offered, "http://x") for _ in range(20)]
+    assert media.answers == [200], "the twelfth answer was the fifth failure in a row"
+    assert [one.state for one in fetched].count("kept") == 1
+    assert fetched[-1].reason == NOT_TRIED
+    assert (fetcher.missing, fetcher.gave_up) == (19, True)
+
+
+def test_files_are_fetched_from_the_web_server(make_terminal: Make, pbx: str) -> None:
+    terminal = make_terminal()
+    with web_server() as address:
+        migrate(terminal, "--yes", "--media-from", address)
+    first, second = card_of(terminal).media
     assert (first.state, first.content_type, first.size) == ("kept", "image/gif", 42)
     assert (second.state, second.reason) == ("failed", "The file stayed in the storage of FS PBX.")

@@ -1,26 +1,35 @@
 """The progress of long commands: a bar on a terminal, lines in a log, and an interrupted run."""
 
+import json
 import os
+import shutil
 import signal
 import sqlite3
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import click
+import gevent
 import pytest
 from click.testing import CliRunner
+from gevent.pool import Pool
 
+from blueprints.cli import export, prune
 from blueprints.cli import progress as progress_module
-from blueprints.cli import prune
 from blueprints.cli.progress import ProgressDisplay, progress_shown
+from services.core.messages import Message
 from services.media.folder import Folder
+from services.messaging import recover
+from services.operations.export import as_csv
 from services.store.maintenance import backup, pruning, removal
 from tests.cli.conftest import Terminal, inbound
-from tests.conftest import NUMBER_ENTRY
+from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.s3 import S3Server
 from tests.message_steps import run_due_jobs, stored_messages
 
@@ -133,6 +142,63 @@ def test_a_signal_ends_the_command_with_what_was_done(number: int) -> None:
     assert after is before
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_comes_where_errors_are_ignored_ends_the_command_all_the_same(
+    number: int,
+) -> None:
+    class Watched:
+        """What is collected when the signal comes: Python prints the error of a finalizer."""
+
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+            for _ in range(10):
+                pass
+
+    @click.command()
+    def work() -> None:
+        with progress_shown(rest="Run the command again.") as progress:
+            watched = Watched()
+            for count in range(1000):
+                progress("messages", count, 1000)
+                if count == 5:
+                    del watched
+
+    result = CliRunner().invoke(work)
+    assert result.exit_code == 130
+    assert result.stderr.endswith("Interrupted after 5 of 1,000 messages. Run the command again.\n")
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_another_greenlet_ends_the_command_without_a_traceback(
+    number: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @click.command()
+    def work() -> None:
+        with progress_shown(rest="Run the command again.") as progress:
+            progress("messages", 5, 10)
+            pool = Pool(2)
+            pool.spawn(os.kill, os.getpid(), number)
+            pool.spawn(gevent.sleep, 60)
+            pool.join()
+
+    assert CliRunner().invoke(work).exit_code == 130
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """The usual handlers of signals: a test run in the background ignores some."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def test_an_unknown_total_is_a_bar_that_moves() -> None:
     stream, clock = Stream(terminal=True), Clock()
     display = ProgressDisplay(stream, clock)
@@ -169,6 +235,56 @@ def test_a_backup_says_how_far_it_is_and_is_whole_in_small_steps(
     [made] = (tmp_path / "copies").iterdir()
     with closing(sqlite3.connect(made / "textbridge.db")) as copy:
         assert copy.execute("SELECT text FROM messages").fetchall() == [("keep me",)]
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_backup_does_not_copy_attachments_again(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    inbound(terminal.gateway, "keep me")
+    ids = [f"00000000-0000-0000-0000-00000000000{count}" for count in range(4)]
+    for file_id in ids:
+        Folder(tmp_path / "media").put(file_id, [b"GIF89a"], 100)
+    copied: list[str] = []
+    whole = backup.copy_file
+
+    def copy_file(source: Path, target: Path) -> None:
+        whole(source, target)
+        if source.name in ids:
+            copied.append(source.name)
+            if len(copied) == 3:
+                os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(backup, "copy_file", copy_file)
+    folder = tmp_path / "copies"
+    told = terminal.flask("backup", str(folder), code=130).stderr
+    assert "Interrupted after 2 of 4 attachments. There is no new backup." in told
+    [left] = folder.iterdir()
+    assert left.name.startswith(".textbridge-")
+    left = left.rename(left.with_name(".textbridge-20260101-000000.1.part"))
+    with backup._locked(left) as is_ours:  # of a backup that is being made
+        assert is_ours
+        terminal.flask("backup", str(folder))
+        assert left.exists()
+    [first] = folder.glob("textbridge-*")
+    shutil.rmtree(first)
+    (tmp_path / "media" / "01" / ids[1]).unlink()  # deleted meanwhile, perhaps as somebody asked
+    copied[:] = copied[:2]
+    before = sorted(copied)
+    copied.clear()
+    terminal.flask("backup", str(folder))
+    [made] = folder.iterdir()
+    assert made.name.startswith("textbridge-")
+    rest = sorted({*ids} - {ids[1]})
+    assert sorted(path.name for path in made.glob("media/*/*")) == rest
+    assert {path.read_bytes() for path in made.glob("media/*/*")} == {b"GIF89a"}
+    assert not {*copied} & {*before}
+    with closing(sqlite3.connect(made / "textbridge.db")) as copy:
+        assert copy.execute("SELECT text FROM messages").fetchall() == [("keep me",)]
+    assert {path.name for path in made.iterdir()} == {
+        "textbridge.db", "message_settings.json", "app.key", "media"
+    }  # fmt: skip
 
 
 @pytest.mark.usefixtures("big_steps")
@@ -211,8 +327,17 @@ def test_an_interrupted_prune_goes_on_where_it_was(
         patch.setattr(prune, "time", SimpleNamespace(sleep=stop, time=time.time))
         told = terminal.flask("messages", "prune", "--older-than", "1d", "--yes", code=130).stderr
     assert "Error: Interrupted after 4 of 6 messages deleted. What was deleted stays so." in told
-    told = terminal.flask("messages", "prune", "--older-than", "1d", "--yes").stderr
-    assert "2 of 2 messages deleted" in told
+    # One document on standard output, whether it was interrupted or not.
+    sent = iter([signal.SIGTERM])
+    again = ("messages", "prune", "--older-than", "1d", "--yes", "--json")
+    monkeypatch.setattr(removal, "BATCH", 1)
+    monkeypatch.setattr(pruning, "BATCH", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(prune, "time", SimpleNamespace(sleep=stop, time=time.time))
+        ended = terminal.flask(*again, code=130)
+    assert json.loads(ended.stdout)["error"].startswith("Interrupted after ")
+    assert terminal.json(*again[:-1])["messages"] == 1
+    assert "asks nothing" in terminal.flask(*again[:-2], "--json", code=2).stderr
     assert stored_messages(terminal.gateway) == []
 
 
@@ -227,3 +352,65 @@ def test_json_has_no_progress_beside_it(
         shop = make_terminal(NUMBER_ENTRY, **server.env)
         assert "attachments" not in shop.flask("media", "copy", "--json").stderr
         assert "3 of 3 attachments" in shop.flask("media", "copy").stderr
+
+
+@pytest.mark.usefixtures("usual_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_export_leaves_the_file_of_before_or_none(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    inbound(terminal.gateway, "keep me")
+    whole = as_csv
+
+    def interrupted(*args: Any) -> Iterator[str]:
+        yield from whole(*args)
+        os.kill(os.getpid(), number)
+
+    file = tmp_path / "out" / "messages.csv"
+    file.parent.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "as_csv", interrupted)
+        told = terminal.flask("messages", "export", str(file), code=130).stderr
+        assert list(file.parent.iterdir()) == []
+        file.write_text("of yesterday")
+        terminal.flask("messages", "export", str(file), code=130)
+    assert "Interrupted after 1 messages. No file was written" in told
+    assert "begins anew" in told
+    assert [(one, one.read_text()) for one in file.parent.iterdir()] == [(file, "of yesterday")]
+    terminal.flask("messages", "export", str(file))
+    assert "keep me" in file.read_text("utf-8-sig")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [*file.parent.iterdir()] == [file]
+
+
+@pytest.mark.usefixtures("usual_signals")
+def test_an_interrupted_recovery_keeps_what_was_stored_and_goes_on(
+    make_terminal: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_terminal(NUMBER_ENTRY)
+    sandbox = shop.gateway.providers["sandbox"]
+    missed = [
+        Message("in", NUMBER, PEER, text=f"missed {count}", provider_id=f"m{count}")
+        for count in range(5)
+    ]
+    monkeypatch.setattr(type(sandbox), "keeps_inbound", True)
+    monkeypatch.setattr(sandbox, "missed", lambda _since: missed, raising=False)
+    monkeypatch.setattr(recover, "BATCH", 2)
+    store, calls = shop.gateway.store, []
+    write = type(store).write
+
+    def interrupted(self: Any, work: Any) -> Any:
+        calls.append(work)
+        result = write(self, work)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(store), "write", interrupted)
+        told = shop.flask("messages", "recover", "--since", "2026-01-01", code=130).stderr
+    assert "Interrupted after 2 of 5 messages of Sandbox stored. What was stored stays so." in told
+    assert len(stored_messages(shop.gateway)) == 4
+    told = shop.flask("messages", "recover", "--since", "2026-01-01").stdout
+    assert "1 recovered, 4 were there already" in told
+    assert len(stored_messages(shop.gateway)) == 5

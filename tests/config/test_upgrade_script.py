@@ -4,9 +4,12 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import psycopg
 import pytest
 from filelock import FileLock
 
@@ -14,6 +17,7 @@ from services.core.errors import SettingsError
 from services.message_settings.document import NO_DOCUMENT
 from services.message_settings.reader import NEWER, DocumentReader
 from tests.conftest import NUMBER
+from tests.postgres import drop_database, new_database
 from tests.server import ROOT
 from tests.waiting import PATIENCE
 
@@ -81,8 +85,9 @@ def run(clone: Path, *arguments: str) -> str:
     command = [str(VENV / "bin/flask"), *arguments]
     env = {"PATH": os.environ["PATH"], "FLASK_SKIP_DOTENV": "1"}
     done = subprocess.run(
-        command, cwd=clone, env=env, capture_output=True, text=True, check=True, timeout=PATIENCE
+        command, cwd=clone, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 
@@ -184,6 +189,104 @@ def test_a_database_that_was_brought_up_to_date_already_is_said_to_be(
     assert "make downgrade" in done.stderr
     assert "nothing else was changed" not in done.stderr
     assert git(clone, "rev-parse", "HEAD") == first
+    assert script(clone, "--back").returncode == 0
+    assert names(clone) == ["kept"]
+
+
+@pytest.fixture
+def postgres_clone(clone: Path, postgres: str) -> Iterator[Path]:
+    """A clone with its data in PostgreSQL, whose password has odd characters."""
+    role = f"owner_{uuid4().hex}"
+    url = new_database(postgres)
+    name = url.rpartition("/")[2]
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'p/w@ %'")  # type: ignore[arg-type]
+        connection.execute(f"ALTER DATABASE {name} OWNER TO {role}")  # type: ignore[arg-type]
+    address = url.replace("textbridge@", f"{role}:p%2Fw%40%20%25@")
+    with (clone / ".env").open("a") as env:
+        env.write(f"DATABASE_URL={address}\n")
+    run(clone, "settings", "set", NUMBER, "--carrier", "sandbox", "--extension", "201")
+    run(clone, "devices", "add", "201", "--name", "kept")
+    yield clone
+    drop_database(postgres, url)
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute(f"DROP ROLE {role}")  # type: ignore[arg-type]
+
+
+def schemas(clone: Path) -> dict[str, int]:
+    """The schemas of ours, with the number of devices in each."""
+    (line,) = [x for x in (clone / ".env").read_text().splitlines() if x.startswith("DATABASE_URL")]
+    with psycopg.connect(line.partition("=")[2]) as connection:
+        found = connection.execute(
+            "SELECT table_schema FROM information_schema.tables WHERE table_name = 'devices'"
+        ).fetchall()
+        return {
+            name: connection.execute(f'SELECT count(*) FROM "{name}".devices').fetchall()[0][0]  # type: ignore[arg-type]
+            for (name,) in found
+        }
+
+
+@pytest.mark.processes
+def test_an_upgrade_with_postgresql_keeps_a_copy_and_the_way_back_restores_it(
+    origin: Path, postgres_clone: Path
+) -> None:
+    clone = postgres_clone
+    first = git(clone, "rev-parse", "HEAD")
+    set_version(origin, "9.9.9")
+    done = script(clone)
+    assert done.returncode == 0, done.stderr
+    assert list((clone / "storage-backups").glob("textbridge-*/textbridge.dump"))
+    run(clone, "devices", "add", "201", "--name", "later")
+    # A migration of the newer version, which the older one refuses.
+    (line,) = [x for x in (clone / ".env").read_text().splitlines() if x.startswith("DATABASE_URL")]
+    with psycopg.connect(line.partition("=")[2]) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("CREATE TABLE of_a_newer_version (id int)")
+    back = script(clone, "--back")
+    assert back.returncode == 0, back.stderr
+    assert git(clone, "rev-parse", "HEAD") == first
+    assert names(clone) == ["kept"]
+    found = schemas(clone)
+    (kept,) = set(found) - {"public"}
+    assert kept in back.stdout
+    assert found == {"public": 1, kept: 2}, "what came after the copy is in the other schema"
+    assert list(clone.glob("storage.newer-*"))
+    # And once more: what was kept is in no later copy.
+    done = script(clone)
+    assert done.returncode == 0, done.stderr
+    back = script(clone, "--back")
+    assert back.returncode == 0, back.stderr
+    assert names(clone) == ["kept"]
+    assert len(schemas(clone)) == 3
+
+
+@pytest.mark.processes
+def test_a_downgrade_with_postgresql_that_fails_leaves_everything_as_it_was(
+    origin: Path, postgres_clone: Path
+) -> None:
+    clone = postgres_clone
+    set_version(origin, "9.9.9")
+    done = script(clone)
+    assert done.returncode == 0, done.stderr
+    second = git(clone, "rev-parse", "HEAD")
+    run(clone, "devices", "add", "201", "--name", "later")
+    (dump,) = (clone / "storage-backups").glob("textbridge-*/textbridge.dump")
+    whole = dump.read_bytes()
+    for damaged, left in ((whole[: len(whole) // 2], None), (whole, dump.parent / "media")):
+        dump.write_bytes(damaged)
+        if left is not None:  # the database is restored, and then the rest fails
+            left.rename(dump.parent / "elsewhere")
+        failed = script(clone, "--back")
+        assert failed.returncode == 1
+        assert "Program and messages are as they were" in failed.stderr
+        assert "p/w@" not in failed.stderr + failed.stdout
+        assert git(clone, "rev-parse", "HEAD") == second
+        assert names(clone) == ["kept", "later"]
+        assert schemas(clone) == {"public": 2}
+    (dump.parent / "elsewhere").rename(dump.parent / "media")
+    dump.rename(dump.with_suffix(".away"))
+    assert "has no textbridge.dump" in script(clone, "--back").stderr
+    dump.with_suffix(".away").rename(dump)
     assert script(clone, "--back").returncode == 0
     assert names(clone) == ["kept"]
 

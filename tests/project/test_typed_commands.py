@@ -20,7 +20,8 @@ from tests.project.test_docs import FENCED, PAGES, ROOT, declared
 
 HISTORY = {ROOT / "CHANGELOG.md"}  # it may name what was removed
 PREFIXES = re.compile(
-    r"^(?:\$ |sudo (?:-u textbridge )?|--preserve-env=\S+ |-u textbridge |[A-Z_]+=\S* |cd \S+ && "
+    r"^(?:\$ |env -i |sudo (?:-u textbridge )?|--preserve-env=\S+ |-u textbridge "
+    r"|[A-Z_]+=\S* |cd \S+ && "
     r"|docker compose exec (?:-T )?textbridge |/opt/textbridge/)*"
 )
 PROGRAM = re.compile(r"^(?:(?:\.venv/bin/)?flask|textbridge) (?=[a-z])")

@@ -36,6 +36,7 @@ from services.operations.migration.source import (
     TextRow,
 )
 
+END = "\x02end"  # a last line of ours: it is part of a cell where a quotation mark is not closed
 LONGEST_CELL = 10_000_000  # characters; the limit of the module csv is 131,072
 EXTENSION_NAME = "extension_name"
 CONTACT_TITLES = {
@@ -207,7 +208,8 @@ class CsvFiles:
             return []
         text = _decoded(path)
         first = text.lstrip("\r\n").partition("\n")[0]
-        rows = csv.reader(StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+        lines = StringIO(f"{text}\n{END}\n", newline="")
+        rows = csv.reader(lines, delimiter=max(",;\t", key=first.count))
         limit = csv.field_size_limit(LONGEST_CELL)  # of the whole process
         try:
             titles = next((row for row in rows if any(cell.strip() for cell in row)), [])
@@ -216,13 +218,18 @@ class CsvFiles:
                 if name not in names:
                     raise SourceError(f"{path}: no column is the {name}. {_columns(part)}")
             self._unknown += [title for title, name in zip(titles, names, strict=True) if not name]
-            found = []
-            line = rows.line_num + 1
+            found = list[tuple[int, dict[str, str]]]()
+            start = line = rows.line_num + 1
             for cells in rows:
+                if cells == [END]:
+                    return found
                 if any(cell.strip() for cell in cells):
                     found.append((line, _by_name(names, cells)))
-                line = rows.line_num + 1
-            return found
+                start, line = line, rows.line_num + 1
+            raise SourceError(
+                f"{path}, line {start}: a quotation mark opens a cell there and none closes it, so "
+                "that the rest of the file would be one cell. Correct it, and run this again."
+            )
         except csv.Error as error:
             raise SourceError(f"{path}, line {rows.line_num}: {error}.") from None
         finally:

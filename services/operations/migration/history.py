@@ -11,7 +11,6 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from services.core.errors import MediaError
 from services.core.keywords import STOP_WORDS, Keyword, keyword, keyword_words
 from services.core.messages import Attachment, Message, clean, derived_uuid7
 from services.core.phone_numbers import EVERY
@@ -21,21 +20,32 @@ from services.media.kinds import UNKNOWN
 from services.media.media_store import MEDIA_BYTES, MediaStore
 from services.message_settings import MessageSettings
 from services.messaging.opt_out import OptOuts
+from services.operations.migration.file_fetcher import FileFetcher
 from services.operations.migration.source import FileRow, Source, TextRow
-from services.operations.migration.text_reader import (
-    MOST_REASON,
-    MOST_TEXT,
-    LeftOut,
-    NoTime,
-    TextReader,
-)
-from services.store import history, opt_outs
+from services.operations.migration.text_reader import MOST_TEXT, LeftOut, NoTime, TextReader
+from services.store import attachments, history, opt_outs
 from services.store.database.store import Store
+from services.store.maintenance.pruning import NO_LONGER_KEPT
 from services.store.opt_outs import Source as OptOutSource
 
 BATCH = 200  # messages in one transaction, for which other writers wait
 EXAMPLES = 3  # rows that are named for each reason
 TEXTS = "texts"
+_Pair = tuple[Message, TextRow]
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """How many messages were stored, and files fetched for messages that were there before.
+
+    ``files_missing`` could not be fetched; ``gave_up``: the web server does not answer, so that not
+    all were tried.
+    """
+
+    messages: int = 0
+    files: int = 0
+    files_missing: int = 0
+    gave_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +65,13 @@ class Survey:
     """What the history has: ``new`` messages to store, and what is not taken and why.
 
     ``left_out`` counts by reason, ``examples`` are some of their rows; ``remarks`` counts what is
-    taken in part. ``by_number`` counts the messages of each number of ours, with those ``known``.
+    taken in part. ``by_number`` counts the messages of each number of ours, with those ``known``;
+    ``files`` counts files of known messages that are still to be fetched.
     """
 
     total: int = 0
     known: int = 0
+    files: int = 0
     by_number: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -95,10 +107,13 @@ class History:
         last: dict[tuple[str, str], tuple[Keyword, Message]] = {}
         undated: dict[tuple[str, str], Message] = {}
         seen: set[str] = set()
-        batch: list[str] = []
+        batch: list[_Pair] = []
 
         def look() -> None:
-            found.known += len(self.store.read(partial(history.known, ids=batch)))
+            ids = [message.id for message, _ in batch]
+            there = self.store.read(partial(history.known, ids=ids))
+            found.known += len(there)
+            found.files += len(self._unfetched([one for one in batch if one[0].id in there]))
             batch.clear()
 
         for done, row in enumerate(source.texts(), 1):
@@ -122,7 +137,7 @@ class History:
                 found.remarks[f"Their text is cut to {MOST_TEXT:,} characters."] += 1
             for missing in {file.missing for file in row.files if file.missing}:
                 found.remarks[missing] += 1
-            batch.append(message.id)
+            batch.append((message, row))
             if len(batch) == BATCH:
                 look()
         look()
@@ -157,26 +172,28 @@ class History:
 
         return self.store.write(work)
 
-    def bring(self, source: Source, reader: TextReader, total: int, progress: Progress) -> int:
-        """Store everything that is not stored yet, oldest first; returns how many messages.
+    def bring(self, source: Source, reader: TextReader, total: int, progress: Progress) -> Brought:
+        """Store everything that is not stored yet, oldest first, and fetch files that are missing.
 
         It may be interrupted, and goes on when it is called again.
         """
-        added, done = 0, 0
+        added, fetched, done = 0, 0, 0
+        fetcher = FileFetcher(self.media, self.http)
         for batch in _batches(source.texts()):
             pairs = _readable(batch, reader)
             ids = [message.id for message, _ in pairs]
             there = self.store.read(partial(history.known, ids=ids))
             new = [
-                self._with_files(message, row.files)
+                self._with_files(message, row.files, fetcher)
                 for message, row in pairs
                 if message.id not in there
             ]
             if new:
                 added += self.store.write(partial(history.add, new=new, readers=self._readers))
+            fetched += self._fetch_later([one for one in pairs if one[0].id in there], fetcher)
             done += len(batch)
             progress(f"{TEXTS} stored", done, total)
-        return added
+        return Brought(added, fetched, fetcher.missing, fetcher.gave_up)
 
     def _readers(self, number: str) -> Sequence[str]:
         """The extensions that have a number, also while it is switched off."""
@@ -195,15 +212,17 @@ class History:
         meanings = (keyword(text) for text in history.texts_after(tx, number, peer, at))
         return Keyword.START not in meanings
 
-    def _with_files(self, message: Message, files: Sequence[FileRow]) -> Message:
+    def _with_files(
+        self, message: Message, files: Sequence[FileRow], fetcher: FileFetcher
+    ) -> Message:
         """A message with its files, which are kept before it is stored."""
         media = tuple(
-            self._kept(file, derived_uuid7(message.created_at, message.id, position))
+            self._kept(file, derived_uuid7(message.created_at, message.id, position), fetcher)
             for position, file in enumerate(files)
         )
         return replace(message, media=media)
 
-    def _kept(self, file: FileRow, file_id: str) -> Attachment:
+    def _kept(self, file: FileRow, file_id: str, fetcher: FileFetcher) -> Attachment:
         offered = Attachment(
             id=file_id,
             name=clean(file.name),
@@ -216,24 +235,41 @@ class History:
             if not content:
                 return offered
             return self.media.save_received(replace(offered, content=content), MEDIA_BYTES)
-        return self._fetched(offered, file.url) if file.url else offered
+        return fetcher.fetch(offered, file.url) if file.url else offered
 
-    def _fetched(self, offered: Attachment, url: str) -> Attachment:
-        try:
-            stored = self.media.fetch(
-                self.http, url, {}, file_id=offered.id, name=offered.name, max_bytes=MEDIA_BYTES
-            )
-        except MediaError as error:
-            reason = error.reason.replace("The carrier", "The other system")
-            return replace(offered, reason=reason[:MOST_REASON])
-        return replace(
-            offered,
-            state="kept",
-            reason=None,
-            content_type=stored.content_type,
-            name=stored.name,
-            size=stored.size,
+    def _unfetched(self, pairs: Sequence[_Pair]) -> list[tuple[Attachment, str]]:
+        """The files that stored messages lack, and the addresses where they can be fetched.
+
+        An earlier run could not fetch them, or did not know where. What retention has deleted is
+        not among them.
+        """
+        urls = {
+            derived_uuid7(message.created_at, message.id, position): file.url
+            for message, row in pairs
+            for position, file in enumerate(row.files)
+            if file.url
+        }
+        if not urls:
+            return []
+        stored = self.store.read(
+            partial(attachments.of, message_ids=[message.id for message, _ in pairs])
         )
+        return [
+            (file, urls[file.id])
+            for files in stored.values()
+            for file in files
+            if file.id in urls and file.state == "failed" and file.reason != NO_LONGER_KEPT
+        ]
+
+    def _fetch_later(self, pairs: Sequence[_Pair], fetcher: FileFetcher) -> int:
+        """Fetch what stored messages lack; returns how many files were fetched."""
+        offered = self._unfetched(pairs)
+        fetched = [fetcher.fetch(file, url) for file, url in offered]
+        kept = [file for file in fetched if file.state == "kept"]
+        if kept:
+            for file_id in self.store.write(partial(history.keep_files, files=kept)):
+                self.media.remove(file_id)
+        return len(kept)
 
 
 def _note_keyword(last: dict[tuple[str, str], tuple[Keyword, Message]], message: Message) -> None:
@@ -242,7 +278,10 @@ def _note_keyword(last: dict[tuple[str, str], tuple[Keyword, Message]], message:
         return
     meant = keyword(message.text)
     key = (message.number, message.peer)
-    is_yes = meant is Keyword.YES and key in last and last[key][0] is Keyword.STOP
+    is_stopped = key in last and last[key][0] is Keyword.STOP
+    is_yes = meant is Keyword.YES and is_stopped
+    if is_stopped and meant is not Keyword.STOP and last[key][1].created_at == message.created_at:
+        return  # nobody knows which of them was the later one
     if meant in (Keyword.STOP, Keyword.START) or is_yes:
         last[key] = (Keyword.STOP if meant is Keyword.STOP else Keyword.START, message)
 
@@ -266,9 +305,9 @@ def _word(message: Message) -> str:
     return word.upper() if word in STOP_WORDS else "STOP"
 
 
-def _readable(rows: Sequence[TextRow], reader: TextReader) -> list[tuple[Message, TextRow]]:
+def _readable(rows: Sequence[TextRow], reader: TextReader) -> list[_Pair]:
     """The messages that are wanted, each once."""
-    found: dict[str, tuple[Message, TextRow]] = {}
+    found: dict[str, _Pair] = {}
     for row in rows:
         try:
             message = reader.read(row)

@@ -18,7 +18,7 @@ from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.csv_format import COLUMNS
 from services.operations.contact_book import ContactBook, ContactPlan
 from services.operations.contact_files import Entry
-from services.operations.migration.history import History, Survey
+from services.operations.migration.history import Brought, History, Survey
 from services.operations.migration.names import new_names, outside
 from services.operations.migration.numbers import NumberPlan, carrier_key
 from services.operations.migration.proof import Proofs
@@ -73,18 +73,26 @@ class Plan:
             or self.names
             or self.survey.new
             or self.survey.stops
+            or self.survey.files
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How much was written."""
+    """How much was written.
+
+    ``files`` were fetched for messages that were there already, ``files_missing`` could not be
+    fetched; ``gave_up``: the web server did not answer, so that not all of them were tried.
+    """
 
     numbers: int
     extensions: int
     contacts: int
     opt_outs: int
     messages: int
+    files: int = 0
+    files_missing: int = 0
+    gave_up: bool = False
 
 
 @dataclass(eq=False)
@@ -144,10 +152,19 @@ class Migration:
             replaces = plan.wishes.replaces
             written = self.contact_book.import_entries(plan.entries, replace=replaces)
             people = len(written.changes)
-        texts = 0
-        if plan.survey.new:
-            texts = self.history.bring(source, plan.reader, plan.survey.total, progress)
-        done = Done(len(plan.numbers.changes), len(plan.names), people, recorded, texts)
+        brought = Brought()
+        if plan.survey.new or plan.survey.files:
+            brought = self.history.bring(source, plan.reader, plan.survey.total, progress)
+        done = Done(
+            len(plan.numbers.changes),
+            len(plan.names),
+            people,
+            recorded,
+            brought.messages,
+            brought.files,
+            brought.files_missing,
+            brought.gave_up,
+        )
         log.info("migrated", system=source.name, numbers=done.numbers, messages=done.messages)
         return done
 

@@ -4,11 +4,12 @@ A backup is complete or does not exist. The database is copied before the attach
 file that the copied database refers to is in the backup too. ``inspect_backup`` reads a backup.
 """
 
+import fcntl
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -24,8 +25,10 @@ from services.core.errors import StorageUnwell
 from services.core.progress import Progress, silent
 from services.store import settings_row
 from services.store.database.writer import unwell
+from services.store.maintenance import postgres_programs
 
 PAGES = 2_000  # of one step: 8 MB
+_LEFT = ".textbridge-*.part"  # folders of runs that were interrupted, or are not done yet
 _COUNTS = {
     "messages": "SELECT count(*) FROM messages",
     "conversations": "SELECT count(*) FROM conversations",
@@ -56,19 +59,29 @@ def is_embedded(engine: Engine) -> bool:
     return engine.dialect.name == "sqlite"
 
 
-def back_up(engine: Engine, storage: Path, folder: Path, progress: Progress = silent) -> Path:
+def back_up(
+    engine: Engine,
+    storage: Path,
+    folder: Path,
+    progress: Progress = silent,
+    *,
+    with_dump: bool = False,
+) -> Path:
     """Copy everything into a new folder ``textbridge-YYYYmmdd-HHMMSS`` below ``folder``.
 
-    Of a PostgreSQL database it contains only Message Settings (see ``is_embedded``). Returns the
-    new folder. Raises ``StorageUnwell`` if it fails; then nothing incomplete is left.
+    Of a PostgreSQL database (see ``is_embedded``) it contains Message Settings and, ``with_dump``,
+    what pg_dump writes. Returns the new folder. Raises ``StorageUnwell`` if it fails; then nothing
+    incomplete is left. A run that is interrupted or killed leaves the attachments that it has
+    copied in a hidden folder, and the next one does not copy these again.
     """
     target = folder / time.strftime("textbridge-%Y%m%d-%H%M%S")
-    with _atomic(target) as unfinished:
-        unfinished.mkdir(mode=0o700, parents=True)
+    with _atomic(target) as unfinished, _with_copied_media(folder, unfinished):
         if is_embedded(engine):
             _copy_database(engine, unfinished / DATABASE, progress)
             copy_file(storage / SETTINGS, unfinished / SETTINGS)
         else:
+            if with_dump:
+                _dump(engine, unfinished / postgres_programs.DUMP)
             _write_settings(engine, unfinished / SETTINGS)
         copy_file(storage / KEY, unfinished / KEY)
         _copy_media(storage / MEDIA, unfinished / MEDIA, progress)
@@ -126,6 +139,7 @@ def back_up_database(engine: Engine, target: Path, progress: Progress = silent) 
 def _atomic(target: Path) -> Iterator[Path]:
     """A path beside ``target`` that is renamed to ``target`` when the block has succeeded."""
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    is_kept = False
     try:
         if target.exists():
             raise StorageUnwell(f"{target} exists already; a backup never overwrites anything.")
@@ -135,9 +149,59 @@ def _atomic(target: Path) -> Iterator[Path]:
     except OSError as error:
         reason = f"The backup cannot be made: {error.filename or target}: {error.strerror}."
         raise StorageUnwell(reason) from error
+    except KeyboardInterrupt:
+        is_kept = (unfinished / MEDIA).is_dir()
+        raise
     finally:
         with suppress(OSError):
-            unfinished.unlink() if unfinished.is_file() else shutil.rmtree(unfinished)
+            if unfinished.is_file():
+                unfinished.unlink()
+            elif not is_kept:
+                shutil.rmtree(unfinished)
+
+
+@contextmanager
+def _with_copied_media(folder: Path, unfinished: Path) -> Iterator[None]:
+    """Make the folder of a backup, with the attachments that an interrupted run has left.
+
+    A run holds a lock on its folder, which ends with its process, so that another run does not
+    take what is still being written. What else is left of interrupted runs is deleted.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with ExitStack() as locks:
+        for left in sorted(folder.glob(_LEFT), reverse=True):
+            if not locks.enter_context(_locked(left)):
+                continue
+            if unfinished.exists() or not (left / MEDIA).is_dir():
+                shutil.rmtree(left)
+                continue
+            left.rename(unfinished)
+            for other in unfinished.iterdir():
+                if other.name != MEDIA:
+                    other.unlink()
+        if not unfinished.exists():
+            unfinished.mkdir(mode=0o700)
+            locks.enter_context(_locked(unfinished))
+        yield
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Hold the lock of a folder; false if another process has it, or it cannot be locked."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = True
+        except OSError:
+            is_ours = False
+        yield is_ours
+    finally:
+        os.close(handle)
 
 
 def _copy_database(engine: Engine, target: Path, progress: Progress) -> None:
@@ -167,13 +231,36 @@ def _copy_database(engine: Engine, target: Path, progress: Progress) -> None:
 
 
 def _copy_media(source: Path, target: Path, progress: Progress) -> None:
-    """Copy the stored attachments. One that is deleted meanwhile is left out."""
-    target.mkdir(mode=0o700)
+    """Copy the stored attachments. One that is deleted meanwhile is left out.
+
+    Those that an interrupted run has copied are used; each was renamed when it was on the disk.
+    """
+    target.mkdir(mode=0o700, exist_ok=True)
     files = [file for file in source.glob("*/*") if file.suffix != ".part"]
+    wanted = {file.relative_to(source) for file in files}
+    for left in target.glob("*/*"):
+        if left.relative_to(target) not in wanted:
+            left.unlink()
     for count, file in enumerate(files, start=1):
-        (target / file.parent.name).mkdir(mode=0o700, exist_ok=True)
-        copy_file(file, target / file.parent.name / file.name)
+        copy = target / file.relative_to(source)
+        if not copy.exists() or _size(copy) != _size(file):
+            copy.parent.mkdir(mode=0o700, exist_ok=True)
+            unfinished = copy.with_suffix(".part")
+            copy_file(file, unfinished)
+            copy.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                unfinished.replace(copy)
         progress("attachments", count, len(files))
+    _flush(target)
+
+
+def _dump(engine: Engine, target: Path) -> None:
+    """Let pg_dump copy a PostgreSQL database."""
+    address = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    try:
+        postgres_programs.dump(address, target)
+    except postgres_programs.ProgramFailed as error:
+        raise StorageUnwell(f"The database cannot be copied. {error}") from None
     _flush(target)
 
 
