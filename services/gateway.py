@@ -282,6 +282,7 @@ class Gateway:
         )
         emails = EmailDelivery(
             self.store,
+            self.providers,
             self.access,
             self.mailer,
             self.media,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from scripts.translations import PHONE
+from services.providers import PROVIDERS
 from tests.browser.phone.world import SHARED_NUMBER, World, row, shown, spoken
 from tests.waiting import eventually
 
@@ -119,6 +120,38 @@ def test_nothing_is_english_and_everything_fits(
             assert page.evaluate(OUTSIDE) == [], (view, width)
         if folder:
             page.screenshot(path=Path(folder) / f"{language}-{view}.png")
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_each_code_of_a_carrier_has_a_sentence(
+    open_page: Open, world: World, language: str
+) -> None:
+    page = paired(open_page, world, language)
+    said = page.evaluate(
+        """async (tables) => {
+            const { loadWords } = await import("/phone/words.js");
+            await loadWords();
+            const { reasonFor } = await import("/phone/reasons.js");
+            return Object.entries(tables).flatMap(([carrier, codes]) =>
+                codes.map((code) => [`${carrier} ${code}`, reasonFor(code, "English", carrier)]));
+        }""",
+        {each.name: [*each.causes, "no such code"] for each in PROVIDERS},
+    )
+    assert len(said) > 300
+    translated = set(map(str, catalogue(language).values()))
+    for code, words in said:
+        known = words in translated and words != "English"
+        assert known is not code.endswith("no such code"), (code, words)
+
+
+def test_a_carriers_reason_is_in_the_persons_language(open_page: Open, world: World) -> None:
+    words, page, peer = catalogue("de"), paired(open_page, world, "de"), world.peer()
+    page.locator("#pairing button[type=submit]").click()
+    world.text(peer, "Hallo")
+    world.api("POST", "/messages", json={"to": peer, "from": SHARED_NUMBER, "text": "123"})
+    world.receipt(world.sent(peer)["id"], "out-of-service")
+    row(page, spoken(peer)).click()
+    page.get_by_text(words["The number is wrong or not in service."]).wait_for()
 
 
 def test_the_check_finds_english_words(open_page: Open, world: World) -> None:
