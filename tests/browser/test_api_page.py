@@ -38,8 +38,8 @@ def test_the_calls_are_shown_and_can_be_tried(
 def test_the_page_is_dark_where_the_browser_is(open_page: Callable[..., Any]) -> None:
     page = open_page("/api/docs", color_scheme="dark")
     page.locator(".opblock").first.wait_for()
-    brightness = """() => [document.body, document.querySelector("header"),
-          document.querySelector("#api .info .title"), document.querySelector("#api .renderedMarkdown p")]
+    brightness = """() => ["body", "header", "#api .info .title", "#api .renderedMarkdown p"]
+        .map((selector) => document.querySelector(selector))
         .map((node, place) => getComputedStyle(node)[place ? "color" : "backgroundColor"])
         .map((colour) => colour.match(/\\d+/g).slice(0, 3).map(Number))
         .map(([red, green, blue]) => (red + green + blue) / 3)"""
