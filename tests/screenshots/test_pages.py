@@ -105,6 +105,23 @@ def test_a_comparison_names_what_changed_by_page(tmp_path: Path) -> None:
     assert [path.name for path in differences.rglob("*.png")] == ["list-390-light.png"]
 
 
+@pytest.mark.parametrize(
+    ("pixels", "colour", "is_change"),
+    [(37, 199, False), (37, 150, True), (300, 199, True), (2000, 250, False)],
+)
+def test_a_few_faint_pixels_are_round_corners(
+    tmp_path: Path, pixels: int, colour: int, is_change: bool
+) -> None:
+    for name in ("before", "now"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (40, 50), "white").save(tmp_path / name / "page-390-light.png")
+    picture = Image.new("L", (40, 50), "white")
+    picture.putdata([colour] * pixels + [255] * (2000 - pixels))
+    picture.save(tmp_path / "now" / "page-390-light.png")
+    found = compare(tmp_path / "before", tmp_path / "now", tmp_path / "differences")
+    assert bool(found.changed) is is_change
+
+
 def test_a_longer_page_has_changed(tmp_path: Path) -> None:
     for name, height in (("before", 50), ("now", 60)):
         (tmp_path / name).mkdir()
