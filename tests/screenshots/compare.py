@@ -64,7 +64,7 @@ def _difference(before: Image.Image, now: Image.Image, file: Path) -> float:
     most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     mask = most.point(lambda value: 255 if value >= LEAST else 0)
     differing = mask.histogram()[255]
-    if differing <= FEW and most.getextrema()[1] < FAINT:
+    if differing <= FEW and not any(most.histogram()[FAINT:]):
         differing = 0
     if not differing and before.size == now.size:
         return 0.0
