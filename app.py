@@ -67,3 +67,10 @@ def create_setup(env: Mapping[str, str]) -> Flask:
     app.extensions["env"] = env
     app.cli.add_command(cli.setup.setup)
     return app
+
+
+def create_help() -> Flask:
+    """Build what prints the help of every command, where the environment is not usable."""
+    app = Flask(__name__, static_folder=None)
+    cli.add_commands(app)
+    return app

@@ -96,6 +96,8 @@ timeout = 60
 graceful_timeout = 30  # enough for a send that has begun
 keepalive = 15
 control_socket_disable = True
+# No caller changes its path by the headers SCRIPT_NAME and PATH_INFO, which some proxies pass on.
+forwarder_headers = ""
 proc_name = "textbridge"
 umask = PRIVATE_UMASK
 logconfig_dict = {

@@ -138,7 +138,7 @@ def _refused(error: ConfigError) -> dict[str, Any]:
 @cache
 def _application() -> Flask:
     # Not before ``set_metrics_folder`` was called: it imports prometheus_client.
-    from app import create_app, create_setup  # noqa: PLC0415 - see above
+    from app import create_app, create_help, create_setup  # noqa: PLC0415 - see above
 
     env: Mapping[str, str] = _kept
     try:
@@ -147,6 +147,8 @@ def _application() -> Flask:
     except ConfigError as error:
         if env and "setup" in (sys.argv[1:2] + sys.argv[3:4]):  # also after ``--app wsgi``
             return create_setup(env)
+        if sys.argv[-1] == "--help":
+            return create_help()
         if {"config", "check", "--json"} <= set(sys.argv):
             print(json.dumps(_refused(error), indent=2, ensure_ascii=False))
         sys.exit(str(error))

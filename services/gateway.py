@@ -270,6 +270,7 @@ class Gateway:
         sender = Sender(
             self.store,
             self.settings,
+            self.access,
             self.providers,
             self.media,
             self.outcomes,

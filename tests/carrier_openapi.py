@@ -3,8 +3,9 @@
 ``python -m tests.carrier_openapi bandwidth DOCUMENT`` (YAML or JSON, fetched by hand; it is not
 kept here). The requests are those of ``send_*.json``, ``find_sent.json`` and ``check.json``, which
 the tests of the payload files compare with what is really sent; the calls are ``receive_*.http``
-and ``status_*.http``. Prints every difference; ends with 1 if a request differs. The results are in
-docs/testing.md.
+and ``status_*.http``. The calls that the document itself shows are read as our webhook reads them.
+Prints every difference; ends with 1 if a request differs or a call of the document cannot be read.
+The results are in docs/testing.md.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from urllib.parse import parse_qsl, urlsplit
 import yaml
 from jsonschema import Draft202012Validator
 
+from services.core.messages import Unreadable
+from services.providers.base import json_call
 from tests import payload_files
 
 # The schemas of the calls in each document, by the beginning of the payload files' names.
@@ -43,7 +46,11 @@ class Document:
     def read(cls, path: Path) -> "Document":
         """Read a document in YAML or JSON."""
         text = path.read_text(encoding="utf-8")
-        return cls(json.loads(text) if path.suffix == ".json" else yaml.safe_load(text))
+        if path.suffix == ".json":
+            return cls(json.loads(text))
+        # The times of YAML are texts in the JSON that it stands for.
+        plain = json.dumps(yaml.safe_load(text), default=lambda value: value.isoformat())
+        return cls(json.loads(plain))
 
     def resolved(self, value: Any) -> Any:
         """What a reference within the document leads to; other values as they are."""
@@ -78,6 +85,33 @@ class Document:
         if isinstance(value, dict) and known:
             found += [f"{name}: not in the document" for name in value if name not in known]
         return found
+
+    def calls(self, schema: str) -> Iterator[tuple[str, Any]]:
+        """The calls that the document shows: its examples of a schema, and that of its fields."""
+        reference = {"$ref": f"#/components/schemas/{schema}"}
+        for name, example in self.root.get("components", {}).get("examples", {}).items():
+            value = self.resolved(example).get("value")
+            if isinstance(value, dict) and not self.differences(value, reference):
+                yield name, value
+        yield schema, self.sample(reference)
+
+    def sample(self, schema: Any) -> Any:
+        """The value that the examples in a schema make; ``None`` where there is none."""
+        schema = self.resolved(schema)
+        if "example" in schema:
+            return schema["example"]
+        made: dict[str, Any] = {}
+        for part in schema.get("allOf", ()):
+            made |= self.sample(part) or {}
+        for name, one in schema.get("properties", {}).items():
+            value = self.sample(one)
+            made |= {} if value is None else {name: value}
+        if made:
+            return made
+        if schema.get("type") == "array":
+            value = self.sample(schema.get("items", {}))
+            return [] if value is None else [value]
+        return next(iter(schema.get("enum", ())), None)
 
     def _properties(self, schema: Any) -> set[str]:
         schema = self.resolved(schema)
@@ -153,6 +187,18 @@ def events_of(carrier: str) -> Iterator[tuple[str, str, Any]]:
             yield path.stem, path.stem.partition("_")[0], event
 
 
+def unreadable(document: Document, carrier: str) -> Iterator[tuple[str, str]]:
+    """The calls that the document shows: name, and why our webhook cannot read it or nothing."""
+    provider = payload_files.provider(carrier)
+    for schema in CALLS[carrier].values():
+        if schema not in document.root.get("components", {}).get("schemas", {}):
+            continue
+        for name, value in document.calls(schema):
+            read = list(provider.parse(json_call(value)))
+            reasons = [part.reason for part in read if isinstance(part, Unreadable)]
+            yield name, "; ".join(reasons) if read else "nothing is read in it."
+
+
 def main() -> int:
     """Print the differences; the result is the exit code."""
     parser = argparse.ArgumentParser(description="Our requests against a carrier's OpenAPI.")
@@ -179,8 +225,13 @@ def main() -> int:
         odd += bool(differences)
         for difference in differences:
             print(f"call: {name}: {difference}")
+    shown = list(unreadable(document, given.carrier))
+    lost = [(name, reason) for name, reason in shown if reason]
+    for name, reason in lost:
+        print(f"shown: {name}: {reason}")
     print(f"{len(made)} requests, {len(wrong)} differences; {calls} calls, {odd} of them differ.")
-    return 1 if wrong else 0
+    print(f"{len(shown)} calls of the document, {len(lost)} of them cannot be read.")
+    return 1 if wrong or lost else 0
 
 
 if __name__ == "__main__":

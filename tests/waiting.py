@@ -7,11 +7,14 @@ from typing import Any
 PATIENCE = 90.0  # seconds
 
 
-def eventually(look: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What ``look`` finds, as soon as it finds something; it is an error if it never does."""
+def eventually(look: Callable[[], Any], seconds: float = PATIENCE, what: str = "it") -> Any:
+    """What ``look`` finds, as soon as it finds something; it is an error if it never does.
+
+    ``what`` is named in that error.
+    """
     end = time.monotonic() + seconds
     while True:
         if found := look():
             return found
-        assert time.monotonic() < end, f"it did not happen within {seconds:.0f} seconds"
+        assert time.monotonic() < end, f"{what} did not happen within {seconds:.0f} seconds"
         time.sleep(0.05)

@@ -73,6 +73,7 @@ def register(app: Flask, gateway: Gateway) -> None:
             gateway.providers,
             gateway.vapid,
             environment.service.allow_delete,
+            gateway.country,
         ),
         Extensions(gateway.settings, access),
         Conversations(

@@ -29,7 +29,6 @@ from services.messaging.bulk_sending import (
     BulkRequest,
     BulkSending,
     InvalidRecipients,
-    bulk_send_of,
 )
 from services.store import bulk_sends
 from services.store.bulk_sends import BulkSend
@@ -101,14 +100,12 @@ class BulkSends(Resource):
         refuses=[403],
     )
     def list_bulk_sends(self, query: dict[str, Any]) -> dict[str, Any]:
-        """The bulk sends of the extension, the newest first."""
+        """The bulk sends of the extension by numbers that it has, the newest first."""
         self._sending.require_on()
         limit, extension = query["limit"], caller().extension
 
         def work(tx: Connection) -> dict[str, Any]:
-            found = bulk_sends.page(
-                tx, limit=limit + 1, offset=query["offset"], extension=extension
-            )
+            found = self._sending.page(tx, extension, limit=limit + 1, offset=query["offset"])
             return {"items": _objects(tx, found[:limit]), "has_more": len(found) > limit}
 
         return self._store.read(work)
@@ -143,7 +140,7 @@ class BulkSends(Resource):
         return self._store.read(lambda tx: _objects(tx, [known])[0])
 
     def _results(self, tx: Connection, query: dict[str, Any], bulk_send_id: UUID) -> dict[str, Any]:
-        known = bulk_send_of(tx, str(bulk_send_id), caller().extension)
+        known = self._sending.of(tx, str(bulk_send_id), caller().extension)
         limit, state = query["limit"], query.get("state")
         found = bulk_sends.texts(
             tx,

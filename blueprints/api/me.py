@@ -34,6 +34,7 @@ class Me(Resource):
     providers: Mapping[str, Provider]
     vapid: Vapid
     may_delete: bool
+    country: str
 
     @call("GET", "/me", Auth.DEVICE, answers={200: MeSchema})
     def get_me(self) -> dict[str, Any]:
@@ -48,6 +49,7 @@ class Me(Resource):
                 Limits(MOST_TEXT, MOST_MEDIA, MOST_FILE, self._media_types(own), MOST_RECIPIENTS)
             ),
             "may_delete": self.may_delete,
+            "country": self.country,
             "vapid_public_key": self.vapid.public_key,
             "sync_token": str(self.store.read(messages.latest_seq)),
         }

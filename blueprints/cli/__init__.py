@@ -81,6 +81,11 @@ COMMANDS = (
 def register(app: Flask, gateway: Gateway) -> None:
     """Add the operator's commands to ``flask``."""
     app.extensions.setdefault("gateway", gateway)  # for ``parts``; app.py sets it as well
+    add_commands(app)
+
+
+def add_commands(app: Flask) -> None:
+    """Add the commands alone: without ``parts`` only their help can be used."""
     for one in (
         recover.recover,
         operator_actions.retry,

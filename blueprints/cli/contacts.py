@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.private_file import close_to_others
 from blueprints.cli.terminal import Group, document, escaped, json_option, short, table
 from services.core.commands import flask_command
 from services.core.errors import RequestRefused
@@ -120,8 +121,9 @@ def export_contacts(target: Path, version: str | None) -> None:
     if str(target) == "-":
         sys.stdout.buffer.write(content)
         return
-    target.touch(mode=0o600)
-    target.write_bytes(content)
+    with target.open("wb") as file:
+        close_to_others(file)
+        file.write(content)
     click.echo(f"{len(found)} contacts were written to {escaped(str(target))}.")
 
 

@@ -8,7 +8,7 @@ import click
 import segno
 from sqlalchemy import Connection
 
-from blueprints.cli.extensions import numbered
+from blueprints.cli.extensions import note_unknown, numbered
 from blueprints.cli.parts import parts
 from blueprints.cli.short_ids import whole_id
 from blueprints.cli.terminal import (
@@ -94,6 +94,7 @@ def add(extension: str, name: str, as_json: bool) -> None:
 
     The token is shown this once. A person who has it reads and sends the extension's messages.
     """
+    note_unknown(extension)
     device, token = parts().store.write(lambda tx: devices.add(tx, extension, name))
     _warn_without_number(extension)
     if as_json:
@@ -115,6 +116,7 @@ def pair(extension: str, as_json: bool) -> None:
 
     It comes with a link that opens the phone app, and on a terminal with its QR code.
     """
+    note_unknown(extension)
     code = parts().store.write(lambda tx: devices.add_pairing(tx, extension))
     # After the #: a browser sends that part to no server, so the code is in no log.
     link = f"{parts().environment.app_url}/phone/#code={code}"
@@ -156,6 +158,7 @@ def provision(extension: str, name: str, preview: Preview, as_xml: bool, as_json
         devices.set_preview(tx, device.id, preview)
         return device, token
 
+    note_unknown(extension)
     device, token = parts().store.write(add)
     _warn_without_number(extension)
     if not parts().environment.app_url.startswith("https://"):

@@ -1,15 +1,13 @@
 """``flask messages export``: exports the chosen messages as CSV or JSON."""
 
-import os
-import stat
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import TextIO
 
 import click
 
 from blueprints.cli.filters import filter_options
 from blueprints.cli.parts import parts
+from blueprints.cli.private_file import close_to_others
 from blueprints.cli.progress import progress_shown
 from blueprints.cli.terminal import command
 from services.core.messages import Message
@@ -30,7 +28,7 @@ def export(target: TextIO, wanted: MessageFilter, in_json: bool) -> None:
     No cell is taken for a formula by a spreadsheet. Only you can read the file.
     """
     if target.name != "-":
-        _close_to_others(target)
+        close_to_others(target)
     names = parts().settings.names
     with progress_shown(rest=UNFINISHED) as progress:
         found = _counted(parts().message_query.everything(wanted), progress)
@@ -43,11 +41,3 @@ def _counted(found: Iterator[Message], progress: Progress) -> Iterator[Message]:
     for count, message in enumerate(found, start=1):
         yield message
         progress("messages", count, None)
-
-
-def _close_to_others(target: TextIO) -> None:
-    """Close a file that was there before; it is left as it is where another user owns it."""
-    handle = target.fileno()
-    if stat.S_ISREG(os.fstat(handle).st_mode):
-        with suppress(PermissionError):
-            os.fchmod(handle, 0o600)

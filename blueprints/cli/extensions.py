@@ -1,5 +1,7 @@
 """``flask extensions``: the extensions that are known, and the names of their people."""
 
+from difflib import get_close_matches
+
 import click
 
 from blueprints.cli.parts import parts
@@ -24,6 +26,18 @@ group = Group("extensions", help="Extensions: their names, numbers, groups and d
 def numbered(extension: str) -> str:
     """An extension and its name, for a table whose cells may be cut at their end."""
     return f"{extension} {parts().settings.names.get(extension, '')}".rstrip()
+
+
+def note_unknown(extension: str) -> None:
+    """Say that nothing knows an extension yet, and which one like it was perhaps meant."""
+    known = [one.extension for one in parts().directory.find()]
+    if extension in known:
+        return
+    like = get_close_matches(extension, known, n=1)
+    note(
+        f"Nothing names extension {extension} yet: no number, no rule and no device."
+        + (f" Did you mean {like[0]}?" if like else "")
+    )
 
 
 @group.command("list")
@@ -81,5 +95,6 @@ def name(extension: str, name: str) -> None:
     Apps, pages, mails, lists and exports show it in place of “Extension 201”.
     """
     settings = parts().settings
+    note_unknown(extension)
     kept = name_extension(settings, extension, name, settings.generation)
     click.echo(f"{extension} is {escaped(kept)}." if kept else f"{extension} has no name now.")

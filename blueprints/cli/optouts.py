@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
+from blueprints.cli.private_file import close_to_others
 from blueprints.cli.terminal import (
     Group,
     brief_moment,
@@ -113,8 +114,8 @@ def export(target: Path) -> None:
     if str(target) == "-":
         csv.writer(sys.stdout).writerows(register().export())
         return
-    target.touch(mode=0o600)
     with target.open("w", encoding="utf-8", newline="") as file:
+        close_to_others(file)
         csv.writer(file).writerows(register().export())
 
 

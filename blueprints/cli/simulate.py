@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from blueprints.cli.parts import parts
-from blueprints.cli.terminal import command, note
+from blueprints.cli.terminal import command, escaped, note
 from blueprints.cli.webhook_post import WebhookPost, check_address, posting
 from services.core.commands import flask_command
 from services.core.keywords import Keyword
@@ -78,6 +78,15 @@ def simulate(
         participants=group if len(group) > 1 else (),
         opt_out=Keyword(keyword) if keyword else None,
     )
+    setting = parts().settings.for_number(message.number)
+    if setting is not None and setting.carrier != provider.name:
+        line = f"settings set NUMBER --carrier {provider.name} --extension 201"
+        raise click.ClickException(
+            f"{message.number} is a number of {setting.carrier}: answers to this text would go "
+            f"there. Take a number of {provider.title}, or make one: {flask_command(line)}"
+        )
+    if any(map(str.isalpha, peer)):
+        note(f"“{escaped(peer)}” is no phone number: it is taken as a sender's name.")
     call = provider.inbound_call(message)
     _require_features(post, message, call)
     post.post(call)
@@ -86,7 +95,6 @@ def simulate(
         f"The server at {post.base} took the text to {message.number}. "
         f"The delivery worker processes it. See: {see}"
     )
-    setting = parts().settings.for_number(message.number)
     if post.url is None and (setting is None or not setting.reaches_somebody):
         line = f"settings set {message.number} --carrier {provider.name} --extension 201"
         note(

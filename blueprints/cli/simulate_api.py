@@ -84,8 +84,10 @@ def simulate_api(
     post = webhook_post(carrier, signing_key, url)
     simulated = post.provider.simulated()
 
+    settings = parts().settings  # ``account`` is called by threads that have no application
+
     def account() -> Account:
-        known = (each.number for each in parts().settings.all() if each.carrier == cls.name)
+        known = (each.number for each in settings.all() if each.carrier == cls.name)
         return Account(tuple(known), post.provider.webhook_url)
 
     outcome = None if receipt == NO_RECEIPT else Outcome(Status(receipt), code)

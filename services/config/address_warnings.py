@@ -46,6 +46,20 @@ def widest(name: str, networks: Iterable[Network] | None) -> Iterator[Problem]:
             yield Problem(name, reason, remedy)
 
 
+def open_listener(name: str, value: str) -> Iterator[Problem]:
+    """A warning about an address and port that every machine may reach.
+
+    It has no log-in: every caller is believed.
+    """
+    host = ip_address(value.rpartition(":")[0].strip("[]"))
+    if host.is_unspecified or host.is_global:
+        reason = (
+            f"listens on {host}: a stranger who reaches it is believed like your mail server, also "
+            "where MAIL_ANSWERS_REQUIRE demands a proof."
+        )
+        yield Problem(name, reason, "Listen on 127.0.0.1, or on an address of your own network.")
+
+
 def host_alone(name: str, value: str) -> Iterator[Problem]:
     """A warning about the host of a server where more than a host was written."""
     if not is_host(value.strip("[]")):

@@ -14,7 +14,7 @@ TextbridgeError
     ├── PushError          … at a push channel
     ├── MailError          … at the mail server
     ├── MediaError         … while fetching or storing an attachment
-    └── AccessLost         … because the receiver may not have the conversation any more
+    └── AccessLost         … because its extension or address has lost the number
 """
 
 from dataclasses import dataclass
@@ -168,8 +168,8 @@ class MediaError(DeliveryError):
 class AccessLost(DeliveryError):
     """An extension or e-mail address has lost the number since the job was queued.
 
-    The job is given up; nothing is wrong with the device or the mail server.
+    The job is given up; nothing is wrong with the device, the mail server or the carrier.
     """
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, Kind.REFUSED)
+    def __init__(self, reason: str, *, code: str | None = None) -> None:
+        super().__init__(reason, Kind.REFUSED, code=code)

@@ -19,6 +19,7 @@ from phonenumbers import PhoneNumber, ValidationResult, shortnumberinfo
 from services.core.errors import NumberError, RequestRefused
 
 _SHORT_CODE = re.compile(r"[0-9]{3,8}", re.ASCII)
+_SENT_SHORT_CODE = re.compile(r"[0-9]{3,6}", re.ASCII)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}", re.ASCII)
 # 976 numbers of the North American Numbering Plan are premium rate.
 _NANP_976 = re.compile(r"\+1[0-9]{3}976[0-9]{4}", re.ASCII)
@@ -140,13 +141,17 @@ def peer(written: str, country: str) -> str:
 def known_as(written: str, country: str) -> str:
     """The address of a peer that a person looks for: as ``peer``, or a sender as it is kept.
 
-    Raises ``NumberError`` for a number that is only locally possible, and for an empty text.
+    Up to six digits without a sign are a short code, as in ``sender``. Raises ``NumberError`` for
+    another number that is only locally possible, and for an empty text.
+
+    >>> known_as("1234", "GB"), known_as("+72404", "US")
+    ('1234', '+72404')
     """
     try:
         return peer(written, country)
     except NumberError as error:
         text = _tidy_typed(written)
-        if error.local_only or not text:
+        if not text or (error.local_only and not _SENT_SHORT_CODE.fullmatch(text)):
             raise
         return text
 

@@ -110,7 +110,7 @@ class Outcomes:
         if kind is Kind.UNKNOWN and job.kind is not JobKind.SEND:
             kind = Kind.RETRY
         JOBS.labels(job.kind, str(kind)).inc()
-        if job.kind is JobKind.SEND and not isinstance(error, OptedOut):
+        if job.kind is JobKind.SEND and not isinstance(error, (OptedOut, AccessLost)):
             carrier = job.destination.partition(":")[2]
             detail = f"{error.code or ''} {error}".strip()
             self.carrier_events.note(carrier, CarrierEventKind.ERROR, detail)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from services.core.errors import Kind, RequestRefused, SendError
+from services.core.errors import AccessLost, Kind, RequestRefused, SendError
 from services.core.messages import Message, Status
 from services.delivery.job_message import message_of
 from services.delivery.outcome import Outcomes, inquiry
 from services.media.media_store import MediaStore
 from services.message_settings import MessageSettings
+from services.messaging.access import ConversationAccess
 from services.messaging.carrier_event_log import CarrierEventLog
 from services.messaging.opt_out import BY_A_PERSON, OptOuts
 from services.messaging.send_times import SendTimes
@@ -21,6 +22,8 @@ from services.store.database import clock
 from services.store.database.store import Store
 from services.store.jobs import Job
 
+NUMBER_LOST = "number_not_yours"  # the code of a message whose author has lost its number
+
 
 @dataclass(eq=False)
 class Sender:
@@ -28,6 +31,7 @@ class Sender:
 
     store: Store
     settings: MessageSettings
+    access: ConversationAccess
     providers: Mapping[str, Provider]
     media: MediaStore
     outcomes: Outcomes
@@ -40,9 +44,13 @@ class Sender:
 
         That the send begins is committed before the carrier is called, so that an interrupted send
         is never repeated. That nobody of the recipients has opted out is asked in the same
-        transaction, and so are the hours of their places for a scheduled or automatic text.
+        transaction, and so are the hours of their places for a scheduled or automatic text. Raises
+        ``AccessLost`` where its author has lost the number since it was queued.
         """
         message = message_of(self.store, job)
+        lost = self.access.why_not_sent(message)
+        if lost:
+            raise AccessLost(f"{lost} The message was not sent.", code=NUMBER_LOST)
         provider = provider_of(self.providers, message)
         setting = self.settings.for_number(message.number)
         sender_id = setting.sender_id if setting is not None else None

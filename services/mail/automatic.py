@@ -5,7 +5,7 @@ They are never texted and never answered.
 
 import re
 from collections.abc import Callable
-from email.errors import HeaderParseError
+from email.errors import MessageError
 from email.header import decode_header, make_header
 
 MOST_CHARACTERS = 200
@@ -61,5 +61,5 @@ def _decoded(value: str) -> str:
     """A header as a person reads it (RFC 2047)."""
     try:
         return str(make_header(decode_header(value[:500])))
-    except (HeaderParseError, LookupError, ValueError):
+    except (MessageError, LookupError, ValueError):
         return value

@@ -14,7 +14,13 @@ from services.core.language import sentence
 from services.core.messages import clean
 from services.mail.automatic import why_automatic
 from services.mail.mail_parts import ReceivedFile, content_of
-from services.mail.reply_text import MOST_TEXT, has_answer_within, new_part, points_below
+from services.mail.reply_text import (
+    MOST_TEXT,
+    has_answer_within,
+    new_part,
+    only_greets,
+    points_below,
+)
 
 MOST_BYTES = 30_000_000  # of a mail: base64 makes 20 MB of files 27 MB
 MOST_HEAD = 200_000  # bytes of its head
@@ -46,6 +52,11 @@ TOO_LARGE = sentence("It is larger than {mail_size} MB. Send fewer or smaller fi
 QUOTES = sentence(
     "Some of it stands within the quote, or begins with “>” as quotes do. Write all of your answer "
     "at the top of the mail, above the quote."
+)
+GREETING = sentence(
+    "Above the quote it has only a greeting, and your answer may stand within the quote or below "
+    "it, where it is not read. Write all of your answer at the top of the mail, above the quote. "
+    "If the greeting is all that you want to send, delete the quote."
 )
 NO_WORDS = sentence(
     "There is no text above the line “Answer above this line”, and no file. Write your answer "
@@ -125,6 +136,8 @@ def read_content(raw: bytes, own_address: re.Pattern[str]) -> MailContent:
     trouble = _trouble(text, has_files=bool(files))
     if not trouble and (has_answer_within(content.text) or points_below(content.text, text)):
         trouble = QUOTES
+    if not trouble and not files and only_greets(content.text, text):
+        trouble = GREETING
     return MailContent(trouble=trouble) if trouble else MailContent(text, files)
 
 

@@ -13,6 +13,7 @@ from re import Pattern
 from mailparser_reply.constants import MAIL_LANGUAGES, QUOTED_MATCH_INCLUDE
 from mailparser_reply.parser import EmailMessage as ParsedMail
 
+from services.mail.greeting import is_greeting
 from services.mail.html_text import CUT
 from services.mail.words import PREVIEW_MARK, answer_above_pattern
 
@@ -165,11 +166,31 @@ def points_below(text: str, new: str) -> bool:
 
     Outlook quotes without marks, so what is written there cannot be told from the quote.
     """
+    return (
+        len(new) <= MOST_POINTING
+        and _POINTS_BELOW.search(new) is not None
+        and _has_unmarked_quote(text)
+    )
+
+
+def only_greets(text: str, new: str) -> bool:
+    """Whether a new part is a greeting, and its answer may stand in or below the quote."""
+    return is_greeting(new) and (_has_unmarked_quote(text) or _has_words_below(text))
+
+
+def _has_unmarked_quote(text: str) -> bool:
+    """Whether our mail is quoted without marks: what is added there looks like the quote."""
     found = _MARK.search(text[:MOST_SEEN])
-    if found is None or len(new) > MOST_POINTING:
+    if found is None:
         return False
-    line = text[text.rfind("\n", 0, found.start()) + 1 : found.start()]
-    return not _QUOTED.match(line) and _POINTS_BELOW.search(new) is not None
+    return not _QUOTED.match(text[text.rfind("\n", 0, found.start()) + 1 : found.start()])
+
+
+def _has_words_below(text: str) -> bool:
+    """Whether something stands below a quote with marks."""
+    found = _MARK.search(text[:MOST_SEEN])
+    lines = text[found.end() : MOST_SEEN].splitlines() if found is not None else []
+    return any(line.strip() and not _QUOTED.match(line) for line in lines[1:])
 
 
 def _above(text: str) -> tuple[str, bool]:

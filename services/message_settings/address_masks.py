@@ -4,24 +4,18 @@ import re
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
-from services.core.errors import SettingsError
 from services.core.phone_numbers import without_channel
 
 _WILDCARD = re.compile(r"[*?]")
 _RANGE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
 
 
-def normalised_mask(mask: str, number: Callable[[str], str]) -> str:
-    """A mask as it is compared: a whole number in E.164, everything else without case.
+def normalised_mask(mask: str, address: Callable[[str], str]) -> str:
+    """A mask as it is compared: a whole address as it is kept, everything without case.
 
-    ``number`` returns a phone number in E.164 or raises ``SettingsError``.
+    ``address`` returns the address that a person has typed, as senders are kept.
     """
-    if not _WILDCARD.search(mask):
-        try:
-            return number(mask)
-        except SettingsError:  # a short code, a name
-            pass
-    return mask.casefold()
+    return (mask if _WILDCARD.search(mask) else address(mask)).casefold()
 
 
 def before_wildcard(mask: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from services.core.errors import EntryRefused, NumberError, SettingsError
-from services.core.phone_numbers import e164
+from services.core.phone_numbers import e164, known_as
 from services.message_settings.document import (
     NO_DOCUMENT,
     PLAIN,
@@ -109,7 +109,7 @@ class DocumentReader:
             path, reason = _first_path(error.messages)
             raise RuleError(reason, path) from None
         read_templates(loaded["templates"])
-        return used_sections(written), compiled(loaded, self.number, self._time_zone)
+        return used_sections(written), compiled(loaded, self.number, self._address, self._time_zone)
 
     def _changed_entries(self, found: Layout, known: Document) -> dict[str, NumberSetting] | None:
         """The entries by their texts, or ``None`` if one is wrong.
@@ -247,6 +247,13 @@ class DocumentReader:
             return e164(text, self._country)
         except NumberError as error:
             raise SettingsError(str(error), "number") from None
+
+    def _address(self, text: str) -> str:
+        """An address of a peer as it is kept. Raises ``SettingsError`` for an incomplete number."""
+        try:
+            return known_as(text, self._country)
+        except NumberError as error:
+            raise SettingsError(str(error)) from None
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

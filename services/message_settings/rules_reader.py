@@ -1,6 +1,6 @@
 """Reading of the rules of Message Settings: the parts of a document become ``Rules``."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.core.commands import flask_command
@@ -33,11 +33,17 @@ def _step(step: Step) -> str:
     return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
-def compiled(sections: Mapping[str, Any], number: Callable[[str], str], time_zone: str) -> Rules:
+def compiled(
+    sections: Mapping[str, Any],
+    number: Callable[[str], str],
+    address: Callable[[str], str],
+    time_zone: str,
+) -> Rules:
     """The rules of the parts of a document, as ``SectionsSchema`` has loaded them.
 
-    ``number`` returns a phone number in E.164 or raises ``SettingsError``; ``time_zone`` is that of
-    hours which name none. Raises ``RuleError``.
+    ``number`` returns a phone number in E.164, ``address`` a sender or recipient as it is kept;
+    both raise ``SettingsError``. ``time_zone`` is that of hours which name none. Raises
+    ``RuleError``.
     """
     hours = {name: _hours(name, one, time_zone) for name, one in sections["hours"].items()}
     groups = {
@@ -45,11 +51,11 @@ def compiled(sections: Mapping[str, Any], number: Callable[[str], str], time_zon
         for name, one in sections["groups"].items()
     }
     inbound = [
-        _inbound(one, ("inbound", position), hours, groups, number)
+        _inbound(one, ("inbound", position), hours, groups, number, address)
         for position, one in enumerate(sections["inbound"])
     ]
     outbound = [
-        _outbound(one, ("outbound", position), number)
+        _outbound(one, ("outbound", position), number, address)
         for position, one in enumerate(sections["outbound"])
     ]
     check_names("inbound", [rule.name for rule in inbound], "rules")
@@ -98,6 +104,7 @@ def _inbound(
     hours: Mapping[str, OpeningHours],
     groups: Mapping[str, Group],
     number: Callable[[str], str],
+    address: Callable[[str], str],
 ) -> InboundRule:
     when = None
     if "when" in one:
@@ -121,7 +128,7 @@ def _inbound(
     return InboundRule(
         name=one["name"],
         to=_numbers(one["to"], (*path, "to"), number),
-        senders=tuple(normalised_mask(mask, number) for mask in one["from_"]),
+        senders=_masks(one["from_"], (*path, "from"), address),
         keywords=keywords,
         when=when,
         group=groups[group] if group is not None else None,
@@ -133,23 +140,34 @@ def _inbound(
     )
 
 
-def _outbound(one: Mapping[str, Any], path: Path, number: Callable[[str], str]) -> OutboundRule:
+def _outbound(
+    one: Mapping[str, Any],
+    path: Path,
+    number: Callable[[str], str],
+    address: Callable[[str], str],
+) -> OutboundRule:
     return OutboundRule(
         one["name"],
         tuple(dict.fromkeys(one["extensions"])),
-        tuple(normalised_mask(mask, number) for mask in one["to"]),
+        _masks(one["to"], (*path, "to"), address),
         _numbers(one["from_"], (*path, "from"), number),
     )
 
 
 def _numbers(written: Sequence[str], path: Path, number: Callable[[str], str]) -> tuple[str, ...]:
-    found: list[str] = []
+    return tuple(dict.fromkeys(_each(written, path, number)))
+
+
+def _masks(written: Sequence[str], path: Path, address: Callable[[str], str]) -> tuple[str, ...]:
+    return tuple(_each(written, path, lambda mask: normalised_mask(mask, address)))
+
+
+def _each(written: Sequence[str], path: Path, read: Callable[[str], str]) -> Iterator[str]:
     for position, text in enumerate(written):
         try:
-            found.append(number(text))
+            yield read(text)
         except SettingsError as error:
             raise RuleError(error.reason, (*path, position)) from None
-    return tuple(dict.fromkeys(found))
 
 
 def unknown_name(section: str, name: str, known: Collection[str]) -> str:

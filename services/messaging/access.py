@@ -3,13 +3,14 @@
 These are the ones of the number's entry in Message Settings, and all to whom a rule may deliver a
 text to the number, with the members of their groups.
 
-The API, the live stream, Acrobits, Ringotel, pushes, mails and their retries all ask here, each at
-the moment at which it gives a message away.
+The API, the live stream, Acrobits, Ringotel, pushes, mails, sends and their retries all ask here,
+each at the moment at which it gives a message away.
 """
 
 from collections.abc import Callable, Sequence
 
 from services.core.authors import is_address, named
+from services.core.messages import Message
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.rules import OutboundRule
 
@@ -74,6 +75,19 @@ class ConversationAccess:
         if self._may_now(lambda: self.address_may(address, number)):
             return ""
         return f"{address} no longer gets the messages of {number}{self._switched_off(number)}."
+
+    def why_not_sent(self, message: Message) -> str:
+        """The reason why an outbound message may not be sent any more; empty where it may.
+
+        Its author may have lost the number since it was queued. Answers to STOP and HELP are sent.
+        """
+        number, author = message.number, message.extension
+        if author is not None:
+            lost = self.lost_by_address if is_address(author) else self.lost_by_extension
+            return lost(author, number)
+        if message.automatic or self._may_now(lambda: self.setting(number) is not None):
+            return ""
+        return f"{number} is not in use any more, by Message Settings."
 
     def _may_now(self, may: Callable[[], bool]) -> bool:
         """Whether ``may`` holds, by the newest document where it does not by the one in memory.

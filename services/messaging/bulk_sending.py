@@ -150,7 +150,7 @@ class BulkSending:
         ``StorageUnwell``.
         """
         self.require_on()
-        known = self.store.read(lambda tx: _repeated(tx, extension, asked))
+        known = self.store.read(lambda tx: self._repeated(tx, extension, asked))
         if known is not None:
             return known, True
         # The checks take long for many recipients, so they are made before other writers wait.
@@ -167,7 +167,7 @@ class BulkSending:
 
         def work(tx: Connection) -> tuple[BulkSend, bool]:
             counters.hold_sequence(tx)
-            known = _repeated(tx, extension, asked)
+            known = self._repeated(tx, extension, asked)
             if known is not None:
                 return known, True
             self.composer.limits.count_bulk(tx, len(plan.messages))
@@ -180,12 +180,12 @@ class BulkSending:
     def cancel(self, bulk_send_id: str, extension: str | None, by: str) -> BulkSend:
         """Cancel the texts of a bulk send that still wait; returns it as it is then.
 
-        With ``extension`` only if it is of that one. Raises ``RequestRefused`` (404).
+        With ``extension`` as ``of``. Raises ``RequestRefused`` (404).
         """
 
         def work(tx: Connection) -> BulkSend:
             counters.hold_sequence(tx)
-            known = bulk_send_of(tx, bulk_send_id, extension)
+            known = self.of(tx, bulk_send_id, extension)
             unsent = bulk_sends.texts(tx, known.id, status=Status.SCHEDULED)
             if unsent:
                 reason = f"Cancelled by {by}, with the bulk send."
@@ -195,6 +195,37 @@ class BulkSending:
             return bulk_sends.by_id(tx, known.id) or known
 
         return self.store.write(work)
+
+    def of(self, tx: Connection, bulk_send_id: str, extension: str | None) -> BulkSend:
+        """A bulk send; with ``extension`` only one of that, by a number that it still has.
+
+        Raises ``RequestRefused`` (404).
+        """
+        known = bulk_send_of(tx, bulk_send_id, extension)
+        if extension is not None and not self._may(extension, known):
+            raise _not_found()
+        return known
+
+    def page(self, tx: Connection, extension: str, *, limit: int, offset: int) -> list[BulkSend]:
+        """The bulk sends of an extension by numbers that it still has, the newest first."""
+        numbers = [setting.number for setting in self.composer.access.numbers(extension)]
+        return bulk_sends.page(tx, limit=limit, offset=offset, extension=extension, numbers=numbers)
+
+    def _may(self, extension: str, known: BulkSend) -> bool:
+        return self.composer.access.extension_may(extension, known.number)
+
+    def _repeated(self, tx: Connection, extension: str, asked: BulkRequest) -> BulkSend | None:
+        """The bulk send of the same request. Raises ``RequestRefused``."""
+        if asked.client_id is None:
+            return None
+        known = bulk_sends.by_client_id(tx, extension, asked.client_id)
+        if known is None:
+            return None
+        if known.fingerprint != asked.fingerprint:
+            raise client_id_reused("bulk send")
+        if not self._may(extension, known):
+            raise self.composer.taken_before(extension, known.number)
+        return known
 
     def _plan(self, tx: Connection, extension: str, asked: BulkRequest) -> BulkPlan:
         """Check every recipient. Raises ``RequestRefused`` for what concerns all of them."""
@@ -240,21 +271,16 @@ def bulk_send_of(tx: Connection, bulk_send_id: str, extension: str | None = None
     """A bulk send; with ``extension`` only one of that. Raises ``RequestRefused`` (404)."""
     known = bulk_sends.by_id(tx, bulk_send_id, extension)
     if known is None:
-        raise RequestRefused("not_found", "There is no such bulk send.", status=404)
+        raise _not_found()
     return known
+
+
+def _not_found() -> RequestRefused:
+    return RequestRefused("not_found", "There is no such bulk send.", status=404)
 
 
 def _left_out(code: str, reason: str) -> RequestRefused:
     return RequestRefused(code, reason, field="to")
-
-
-def _repeated(tx: Connection, extension: str, asked: BulkRequest) -> BulkSend | None:
-    if asked.client_id is None:
-        return None
-    known = bulk_sends.by_client_id(tx, extension, asked.client_id)
-    if known is not None and known.fingerprint != asked.fingerprint:
-        raise client_id_reused("bulk send")
-    return known
 
 
 def _store(

@@ -86,6 +86,8 @@ class Composer:
                 if known is not None:
                     if known[1] != reply.fingerprint:
                         raise client_id_reused("message")
+                    if not self.access.author_may(device.extension, known[0].number):
+                        raise self.taken_before(device.extension, known[0].number)
                     return known[0], True
                 if deletions.has_client_id(tx, device.extension, reply.client_id):
                     raise RequestRefused(
@@ -122,6 +124,15 @@ class Composer:
         extension's quota counts it. Raises ``RequestRefused``, and then has stored nothing.
         """
         return self.times.schedule_answer(tx, answer) or self._queue(tx, self.checks.parts(answer))
+
+    def taken_before(self, author: str, number: str) -> RequestRefused:
+        """The refusal of a request that was taken before its author lost the number."""
+        return RequestRefused(
+            "number_not_yours",
+            f"{self.access.author_name(author)} no longer has {number}. This request was taken "
+            "before; it is not done again.",
+            status=403,
+        )
 
     def check_again(self, tx: Connection, message: Message) -> Message:
         """Check a scheduled message, as it is or with another text, as if it were sent now.

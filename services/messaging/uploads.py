@@ -1,4 +1,4 @@
-"""Uploads: files from apps; pictures without metadata, small enough for the carriers."""
+"""Uploads: files from apps; without metadata, pictures small enough for the carriers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from services.core.errors import MediaError, RequestRefused, StorageUnwell
 from services.core.messages import Attachment
 from services.media import one_picture
 from services.media.media_store import MediaStore, StoredFile
-from services.media.metadata import without_metadata
+from services.media.metadata import may_have_metadata, without_metadata
 from services.media.resize import resize_to_fit
 from services.messaging.access import ConversationAccess
 from services.messaging.send_limits import SendLimits
@@ -62,15 +62,15 @@ class Uploads:
         return file
 
     def fitted(self, extension: str, file: Attachment) -> Attachment:
-        """The file as it may leave: a picture that the carriers take, without metadata.
+        """The file as it may leave: without metadata, as a picture that the carriers take.
 
         One that is too large, or of a type that one of the carriers does not take (WebP, AVIF,
         HEIC), becomes a JPEG. A file that cannot be made to fit stays as it is; a message with it
-        is then refused with the carrier's limit. Raises ``RequestRefused`` for a picture that is
-        damaged, or has too many pixels to be made smaller, and ``StorageUnwell``.
+        is then refused with the carrier's limit. Raises ``RequestRefused`` for a file that is
+        damaged, and a picture that has too many pixels to be made smaller, and ``StorageUnwell``.
         """
         path = file.path
-        if path is None or not file.content_type.startswith("image/"):
+        if path is None or not may_have_metadata(file.content_type):
             return file
         limits = self._limits(extension)
         most = min((each.media_bytes for each in limits), default=None)
@@ -145,12 +145,13 @@ class Uploads:
 def _changed(
     path: Path, file: Attachment, most: int | None, *, is_taken: bool
 ) -> tuple[bytes, str] | None:
-    """A picture as it may leave, and its content type; ``None`` if it may leave as it is.
+    """A file as it may leave, and its content type; ``None`` if it may leave as it is.
 
     ``is_taken`` says whether the carriers take its type. Raises ``MediaError`` and
     ``StorageUnwell``.
     """
-    if most is not None and (file.size > most or not is_taken):
+    is_picture = file.content_type.startswith("image/")
+    if is_picture and most is not None and (file.size > most or not is_taken):
         smaller = resize_to_fit(path, most)
         if smaller is not None:
             return smaller, "image/jpeg"

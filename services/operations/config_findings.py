@@ -264,6 +264,8 @@ def _answers(environment: Environment) -> Iterator[Problem]:
         reason = "is set, and nothing takes answers in, so mails cannot be answered."
         remedy = "Set the IMAP_ variables of its mailbox, or MAIL_ANSWERS_LISTEN."
         yield Problem("MAIL_ANSWERS_ADDRESS", reason, remedy)
+    if asked.listen is not None:
+        yield from address_warnings.open_listener("MAIL_ANSWERS_LISTEN", asked.listen)
     if asked.address is None and takes_in:
         reason = "is empty, so mails cannot be answered."
         yield Problem("MAIL_ANSWERS_ADDRESS", reason, "Write the address that gets the answers.")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import clean
-from services.core.phone_numbers import clean_name, peer, requested
+from services.core.phone_numbers import clean_name, peer, requested, search_words
 from services.message_settings.search import LIKE_A_NUMBER
 from services.message_settings.slices import in_slices
 from services.messaging import device_limits
@@ -69,12 +69,17 @@ class ContactBook:
         self._country = country
 
     def find(self, query: str = "") -> list[Contact]:
-        """The contacts with all words of a query, or with its digits, sorted by name."""
+        """The contacts with all words of a query, with its digits or its number, sorted by name."""
         words = query.casefold().split()
         digits = re.sub("[^0-9]", "", query) if LIKE_A_NUMBER.fullmatch(query) else ""
+        wanted = search_words(query, self._country)
         found = self._store.read(contacts.all_contacts)
         if words:
-            found = [one for one in in_slices(found) if _matches(one, words, digits)]
+            found = [
+                one
+                for one in in_slices(found)
+                if one.number in wanted or _matches(one, words, digits)
+            ]
         return sorted(found, key=lambda one: (one.name.casefold(), one.number))
 
     def by_number(self, number: str) -> Contact | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from services.core.errors import SettingsError
 from services.message_settings import MessageSettings
 from services.message_settings.search import LIKE_A_NUMBER
 from services.message_settings.slices import CHEAP_SLICE, in_slices
@@ -40,17 +41,25 @@ class ExtensionDirectory:
         self._settings = settings
 
     def find(self, query: str = "") -> list[Extension]:
-        """The extensions that have all words of a query, or a number with its digits, sorted."""
+        """The extensions that have all words of a query, its number or one with its digits."""
         words = query.casefold().split()
         digits = re.sub("[^0-9]", "", query) if LIKE_A_NUMBER.fullmatch(query) else ""
+        number = self._number(query)
         found = self._all()
         if words:
-            found = [one for one in found if _matches(one, words, digits)]
+            found = [one for one in found if number in one.numbers or _matches(one, words, digits)]
         return sorted(found, key=lambda one: _order(one.extension))
 
     def one(self, extension: str) -> Extension | None:
         """What is known of an extension; ``None`` if nothing knows it."""
         return next((one for one in self._all() if one.extension == extension), None)
+
+    def _number(self, query: str) -> str:
+        """The number that a query is as a whole, or an empty text."""
+        try:
+            return self._settings.number(query)
+        except SettingsError:
+            return ""
 
     def _all(self) -> list[Extension]:
         rules, names = self._settings.rules, self._settings.names

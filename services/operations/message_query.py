@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Literal, cast, get_args
 
-from services.core.errors import NumberError, RequestRefused
+from services.core.errors import RequestRefused
 from services.core.local_time import LocalTime
 from services.core.messages import Direction, Message, Status, clean
-from services.core.phone_numbers import e164, known_as, requested
+from services.core.phone_numbers import e164, known_as, requested, sender
 from services.messaging.access import ConversationAccess
 from services.providers import PROVIDERS
 from services.store.database.store import Store
@@ -85,10 +85,7 @@ class MessageQuery:
 
     def same_person(self, listed: str, peer: str) -> bool:
         """Whether a sender as a carrier lists it is this peer."""
-        try:
-            return known_as(listed, self._country) == peer
-        except NumberError:
-            return False
+        return sender(listed, self._country) == peer
 
     def _number(self, given: Mapping[Field, str], field: Field) -> str | None:
         written = given.get(field)

@@ -96,7 +96,15 @@ def _failed(facts: Facts, message: Message, provider: Provider | None) -> Verdic
 
 
 # Codes of refusals of Textbridge itself that are rows of the table.
-OWN_CODES = {"cancelled", "answered", "restored", "too_late", "opted_out", "country_not_allowed"}
+OWN_CODES = {
+    "cancelled",
+    "answered",
+    "restored",
+    "too_late",
+    "opted_out",
+    "country_not_allowed",
+    "number_not_yours",
+}
 assert ROWS.keys() >= OWN_CODES  # noqa: S101 - two lists that belong together
 
 

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from services.core.errors import RequestRefused, SettingsError
+from services.core.errors import NumberError, RequestRefused, SettingsError
 from services.core.local_time import FIRST_YEAR, LAST_YEAR, LocalTime
 from services.core.messages import Message
-from services.core.phone_numbers import sender
+from services.core.phone_numbers import known_as
 from services.core.recipient_hours import Wait
 from services.message_settings import MessageSettings, NumberSetting
 from services.message_settings.rules import Decision, InboundRule, InboundText
@@ -78,7 +78,7 @@ class RuleTrial:
             raise SettingsError("Say from whom the text comes.", "from")
         alias = self._settings.for_alias(to)
         number = alias.number if alias is not None else self._number(to)
-        peer = sender(written_sender, self._country)
+        peer = self._sender(written_sender)
         tried = InboundText(number, peer, text, moment.timestamp())
         setting = self._settings.for_number(number)
         decision = self._settings.rules.decide(setting, tried)
@@ -135,6 +135,12 @@ class RuleTrial:
                 f"{LAST_YEAR}.",
                 "at",
             ) from None
+
+    def _sender(self, written: str) -> str:
+        try:
+            return known_as(written, self._country)
+        except NumberError as error:
+            raise SettingsError(str(error), "from") from None
 
     def _number(self, to: str) -> str:
         try:

@@ -98,12 +98,19 @@ def by_client_id(tx: Connection, extension: str, client_id: str) -> BulkSend | N
 
 
 def page(
-    tx: Connection, *, limit: int, offset: int = 0, extension: str | None = None
+    tx: Connection,
+    *,
+    limit: int,
+    offset: int = 0,
+    extension: str | None = None,
+    numbers: Sequence[str] | None = None,
 ) -> list[BulkSend]:
-    """Bulk sends of one extension or of all, the newest first."""
+    """Bulk sends of one extension or of all, by some numbers or by all, the newest first."""
     statement = select(bulk_sends).order_by(bulk_sends.c.id.desc()).limit(limit).offset(offset)
     if extension is not None:
         statement = statement.where(bulk_sends.c.extension == extension)
+    if numbers is not None:
+        statement = statement.where(bulk_sends.c.number.in_(numbers))
     return [_bulk_send(row) for row in tx.execute(statement)]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
+from blueprints.api.auth import Auth
 from services.store import sign_ins
 from services.store.database.schema import sign_ins as table
 from tests.admin.conftest import PASSWORD, Operator, plain
@@ -143,6 +144,29 @@ def test_only_allowed_addresses_get_to_the_sign_in_page(make_operator: Make) -> 
             "/admin/sign-in", headers=headers, environ_base={"REMOTE_ADDR": address}
         )
         assert answer.status_code == status, (address, headers)
+
+
+def test_elsewhere_a_session_and_the_password_open_no_page_and_no_call(
+    make_operator: Make,
+) -> None:
+    """Of every route of the operator; one that is added is covered as well."""
+    operator = make_operator(ADMIN_ALLOW="192.0.2.0/24,127.0.0.1")
+    views, opened, tried = operator.app.view_functions, [], 0
+    elsewhere = {"REMOTE_ADDR": "198.51.100.1"}
+    for rule in operator.app.url_map.iter_rules():
+        is_page = rule.rule.startswith("/admin") and "static" not in rule.endpoint
+        is_call = getattr(views[rule.endpoint], "auth", None) is Auth.OPERATOR
+        if not (is_page or is_call or rule.rule == "/metrics"):
+            continue
+        path = rule.rule.replace("<", "").replace(">", "").replace("uuid:", "")
+        for method in (rule.methods or set()) & {"GET", "POST", "PUT", "DELETE"}:
+            tried += 1
+            answer = operator.client.open(
+                path, method=method, environ_base=elsewhere, auth=("admin", PASSWORD)
+            )
+            if answer.status_code != 403:
+                opened.append((method, rule.rule, answer.status_code))
+    assert (opened, tried > 60) == ([], True)
 
 
 def test_every_answer_says_what_a_browser_may_do(operator: Operator) -> None:

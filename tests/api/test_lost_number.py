@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from services.core.messages import Status
 from tests.api.conftest import MINE, PEER, SHARED, Phone, Service
+from tests.message_steps import run_due_jobs, stored_messages
 from tests.pictures import gif
 
 CANARY = "canary"
@@ -47,6 +49,39 @@ def test_no_call_of_the_api_gives_away_a_lost_number(service: Service, phone: Ph
     assert read(phone, "/search", q=CANARY)["items"] == []
     assert read(phone, "/sync", since="0")["events"] == []
     assert MINE not in json.dumps(read(phone, "/me"))
+
+
+def test_a_repeated_message_tells_nothing_of_a_lost_number(service: Service, phone: Phone) -> None:
+    wanted = {"to": PEER, "text": "x", "from": MINE, "client_id": "one"}
+    assert phone.post("/messages", wanted).status_code == 202
+    assert phone.post("/messages", wanted).headers["Idempotency-Replayed"] == "true"
+    lose(service, MINE)
+    refused = phone.post("/messages", wanted)
+    assert (refused.status_code, refused.json["code"]) == (403, "number_not_yours")
+    assert "taken before" in refused.json["detail"]
+    assert len(stored_messages(service.gateway)) == 1
+
+
+def test_a_bulk_send_by_a_lost_number_is_not_there_and_its_texts_are_not_sent(
+    make_service: Callable[..., Service],
+) -> None:
+    service = make_service(BULK_SENDING="true")
+    phone = service.pair("201")
+    wanted = {"name": CANARY, "text": CANARY, "recipients": [{"to": PEER}]}
+    mine = phone.post("/bulk-sends", wanted | {"from": MINE, "client_id": "one"}).json
+    shared = phone.post("/bulk-sends", wanted | {"from": SHARED}).json
+    lose(service, MINE)
+    at = f"/bulk-sends/{mine['id']}"
+    assert read(phone, at) == 404
+    assert phone.post(f"{at}/cancel").status_code == 404
+    assert [one["id"] for one in read(phone, "/bulk-sends")["items"]] == [shared["id"]]
+    again = phone.post("/bulk-sends", wanted | {"from": MINE, "client_id": "one"})
+    assert (again.status_code, again.json["code"]) == (403, "number_not_yours")
+    while service.gateway.bulk_release.release_due():
+        pass
+    run_due_jobs(service.gateway)
+    found = {one.number: one.status for one in stored_messages(service.gateway)}
+    assert found == {MINE: Status.FAILED, SHARED: Status.SENT}
 
 
 def test_an_open_stream_shows_nothing_more(service: Service, phone: Phone) -> None:

@@ -8,7 +8,7 @@ from werkzeug.datastructures import FileStorage
 from tests.api.conftest import Phone
 from tests.pictures import gif
 
-ISO = b"\0\0\0\x18ftyp"
+ISO = b"\0\0\0\x10ftyp"
 FILES = {
     "vcf": (b"BEGIN:VCARD\r\nEND:VCARD\r\n", "text/vcard", ".vcf"),
     "amr": (b"#!AMR\n\x3c", "audio/amr", ".amr"),

@@ -1,6 +1,7 @@
 """Texts in and answers out, from webhook to carrier, through the API."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -165,3 +166,11 @@ def test_the_documented_message_is_the_message(service: Service) -> None:
     real = message_object(Message(direction="in", number=MINE, peer=PEER), lambda file: "")
     assert set(schemas["Message"]["properties"]) == set(real)
     assert json.dumps(real)
+
+
+def test_an_app_learns_the_country_by_which_numbers_are_read(
+    make_service: Callable[..., Service],
+) -> None:
+    phone = make_service(DEFAULT_COUNTRY="BR", SEND_COUNTRIES="*").pair("201")
+    assert phone.read("/me")["country"] == "BR"
+    assert phone.send(to="11987654322", text="oi")["to"] == ["+5511987654322"]

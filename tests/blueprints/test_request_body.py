@@ -1,5 +1,6 @@
 """Bodies of requests: limited in size and total time, and read only where the caller is known."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -109,6 +110,28 @@ def test_a_stranger_is_refused_before_the_body(
     answered, _ = call(client, path, body, headers=headers, content_type="application/json")
     assert not body.was_read
     assert answered in (status, 405)
+
+
+def test_no_route_reads_a_large_body_of_a_stranger(client: FlaskClient) -> None:
+    read, tried = [], 0
+    for rule in client.application.url_map.iter_rules():
+        path = re.sub(r"<uuid:\w+>", "01a22b83-df54-7800-aab4-0a6a33614759", rule.rule)
+        for method in (rule.methods or set()) & {"POST", "PUT", "PATCH", "DELETE"}:
+            tried += 1
+            body = UnfinishedBody()
+            client.open(
+                re.sub(r"<[^>]+>", "1", path),
+                method=method,
+                input_stream=body,
+                content_type="application/json",
+                environ_overrides={
+                    "CONTENT_LENGTH": "20000000",
+                    "REMOTE_ADDR": "198.51.100.1",
+                },
+            )
+            if body.was_read:
+                read.append((method, rule.rule))
+    assert (read, tried > 60) == ([], True)
 
 
 def test_a_stranger_sends_small_bodies_only(client: FlaskClient) -> None:

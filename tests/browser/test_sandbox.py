@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import NUMBER, PEER
 from tests.server import Server
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, eventually
 
 Open = Callable[..., Any]
 _phones = count(100)
@@ -109,11 +109,7 @@ def test_what_anybody_writes_is_shown_as_text(sandbox: Open) -> None:
         emptied(page, "inside")
     wanted = sorted([*HOSTILE, *(f"re: {text}" for text in HOSTILE)])
     for side in ("inside", "outside"):
-        page.wait_for_function(
-            "([side, count]) => document.querySelectorAll(`#${side} .words`).length === count",
-            arg=[side, len(wanted)],
-        )
-        assert sorted(texts(page, side)) == wanted
+        eventually(lambda at=side: sorted(texts(page, at)) == wanted)
         assert page.locator(f"#{side} .words *").count() == 0
     assert page.title() == title
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -176,17 +172,21 @@ def test_pictures_cross_both_ways(sandbox: Open, tmp_path: Path) -> None:
 
 def emptied(page: Any, side: str) -> None:
     """Wait until what was written has been taken."""
-    page.wait_for_function(
-        "(side) => document.querySelector(`#${side} textarea`).value === ''", arg=side
+    eventually(
+        lambda: page.evaluate(
+            "(side) => document.querySelector(`#${side} textarea`).value === ''", arg=side
+        )
     )
 
 
 def shown(page: Any, side: str, pictures: int) -> None:
     """Wait until so many pictures are really painted."""
-    page.wait_for_function(
-        "([side, count]) => [...document.querySelectorAll(`#${side} img`)]"
-        ".filter((image) => image.complete && image.naturalWidth > 0).length === count",
-        arg=[side, pictures],
+    eventually(
+        lambda: page.evaluate(
+            "([side, count]) => [...document.querySelectorAll(`#${side} img`)]"
+            ".filter((image) => image.complete && image.naturalWidth > 0).length === count",
+            arg=[side, pictures],
+        )
     )
 
 
@@ -288,7 +288,7 @@ def copied(page: Any, name: str) -> str:
     """What the button beside a command puts on the clipboard."""
     page.evaluate("navigator.clipboard.writeText('')")
     page.locator(f"[data-command={name}]").get_by_role("button").click()
-    page.wait_for_function("async () => await navigator.clipboard.readText() !== ''")
+    eventually(lambda: page.evaluate("async () => await navigator.clipboard.readText() !== ''"))
     return str(page.evaluate("navigator.clipboard.readText()"))
 
 

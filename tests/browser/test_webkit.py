@@ -55,7 +55,8 @@ class WebKit:
 
     def find(self, selector: str, name: str = "") -> str:
         """Wait for an element in sight with a name that contains this; returns its id."""
-        return str(eventually(lambda: self.run(NAMED, selector, name))[ELEMENT])
+        what = f"{selector} with “{name}”"
+        return str(eventually(lambda: self.run(NAMED, selector, name), what=what)[ELEMENT])
 
     def click(self, selector: str, name: str = "") -> None:
         found = self.find(selector, name)

@@ -87,6 +87,19 @@ def test_an_extension_without_a_number_is_taken_with_a_note(
     assert json.loads(result.stdout)["extension"] == "999"
 
 
+@pytest.mark.parametrize(
+    "command", [("devices", "pair", "20x1"), ("extensions", "name", "20x1", "Ann")]
+)
+def test_an_extension_that_nothing_names_is_taken_with_a_note(
+    terminal: Terminal, command: tuple[str, ...]
+) -> None:
+    noted = terminal.flask(*command).stderr
+    assert "Nothing names extension 20x1 yet" in noted
+    assert "Did you mean 201?" in noted
+    known = (*command[:2], "201", *command[3:])
+    assert "Nothing names" not in terminal.flask(*known).stderr
+
+
 @pytest.mark.parametrize("extension", ["2 01", "", "2" * 33, "201;"])
 def test_what_is_no_extension_is_a_wrong_use(terminal: Terminal, extension: str) -> None:
     assert "up to 32" in terminal.flask("devices", "pair", extension, code=2).stderr

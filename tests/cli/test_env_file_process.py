@@ -56,6 +56,19 @@ def test_config_check_prints_json_of_a_refused_file_as_well(
     assert flask(tmp_path, "config", "check", **own).stdout == "", "people read standard error"
 
 
+@pytest.mark.parametrize("command", [(), ("devices", "pair"), ("messages", "prune"), ("setup",)])
+def test_help_needs_no_usable_configuration(tmp_path: Path, command: tuple[str, ...]) -> None:
+    env_file = tmp_path / "refused.env"
+    env_file.write_text("PORT=99999\n")
+    told = flask(tmp_path, *command, "--help", ENV_FILE=str(env_file))
+    assert told.returncode == 0, told.stderr
+    assert "Usage: " in told.stdout
+    assert command or "simulate" in told.stdout
+    refused = flask(tmp_path, "devices", "pair", "201", ENV_FILE=str(env_file))
+    assert refused.returncode == 1
+    assert "PORT" in refused.stderr
+
+
 @pytest.mark.parametrize("broken", [BROKEN.encode(), "APP_NAME=Café\n".encode("latin-1")])
 def test_a_reload_with_a_broken_line_keeps_the_old_configuration(
     tmp_path: Path, broken: bytes

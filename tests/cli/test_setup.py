@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,26 +15,13 @@ import pytest
 from blueprints.cli.setup_answers import public_address
 from services.config import env_file, env_file_edit, variables
 from services.providers import PROVIDERS
-from tests.fakes.bandwidth import FakeBandwidth
-from tests.fakes.telnyx import FakeTelnyx
-from tests.fakes.twilio import FakeTwilio
-from tests.fakes.voipinnovations import FakeVoipInnovations
-from tests.fakes.voipms import FakeVoipMs
-from tests.fakes.wavix import FakeWavix
+from tests.fakes.carriers import FAKES
 from tests.processes import ends_with_parent
 from tests.server import ROOT
 from tests.waiting import PATIENCE
 
 NUMBER = "+12025550143"
 ADDRESS = "https://sms.example.com"
-FAKES: dict[str, Callable[[], Any]] = {
-    "bandwidth": FakeBandwidth,
-    "twilio": FakeTwilio,
-    "voipms": FakeVoipMs,
-    "wavix": FakeWavix,
-    "voipinnovations": FakeVoipInnovations,
-    "telnyx": FakeTelnyx,
-}
 KINDS = {each.name: each for each in PROVIDERS}
 KEPT = "# a line of mine\nAPP_NAME='Harbour  Cafe'\nAPP_URL=   # none yet\n"
 

@@ -14,6 +14,8 @@ from tests.cli.conftest import BANDWIDTH, PUBLIC, TEXT, Terminal
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.postgres import free_port
 
+TWILIO = payload_files.settings("twilio")
+
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Flask], str]]:
@@ -109,6 +111,24 @@ def test_a_simulation_that_cannot_be_says_why(
     terminal: Terminal, arguments: list[str], code: int, words: str
 ) -> None:
     assert words in terminal.flask("simulate", *arguments, code=code).stderr
+
+
+def test_a_number_of_another_carrier_is_refused(make_terminal: Callable[..., Terminal]) -> None:
+    terminal = make_terminal(NUMBER_ENTRY | {"carrier": "bandwidth"}, **BANDWIDTH, **TWILIO)
+    refused = terminal.flask("simulate", "twilio", *TEXT, code=1).stderr
+    assert f"{NUMBER} is a number of bandwidth" in refused
+    assert "settings set NUMBER --carrier twilio" in refused
+
+
+def test_a_sender_that_is_no_number_is_taken_with_a_note(
+    terminal: Terminal, serve: Callable[[Flask], str]
+) -> None:
+    line = ("--from", "abc", "--to", NUMBER, "--text", "x", "--url", serve(terminal.app))
+    assert "“abc” is no phone number" in terminal.flask("simulate", "sandbox", *line).stderr
+    assert (
+        "no phone number"
+        not in terminal.flask("simulate", "sandbox", *TEXT, "--url", line[-1]).stderr
+    )
 
 
 @pytest.mark.parametrize(

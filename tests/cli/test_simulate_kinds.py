@@ -26,6 +26,7 @@ from tests import payload_files
 from tests.cli.conftest import Terminal
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.message_steps import PHONE, run_due_jobs, stored_messages
+from tests.postgres import free_port
 
 OTHER = "+13035550178"
 CARRIERS = [one.name for one in PROVIDERS if one.name != "sandbox"]
@@ -299,3 +300,25 @@ def test_an_unconfigured_carrier_is_told_what_to_put_into_env(
         assert f"{name}=" in told
     is_signed = payload_files.signing_key(carrier) is not None
     assert ("PUBLIC_KEY=" in told) == ("--signing-key" in told) == is_signed
+
+
+@pytest.mark.parametrize("carrier", ["bandwidth", "twilio"])
+def test_the_running_command_answers_what_the_server_asks(
+    make_terminal: Callable[..., Terminal], monkeypatch: pytest.MonkeyPatch, carrier: str
+) -> None:
+    """The API answers by threads of its own, which are not in the command's context."""
+    port = free_port()
+    lines = payload_files.provider_class(carrier).Simulated.env
+    env = {name: one.format(api=f"http://127.0.0.1:{port}") for name, one in lines.items()}
+    terminal = make_terminal(NUMBER_ENTRY | {"carrier": carrier}, **env)
+    provider = terminal.gateway.providers[carrier]
+    faults: list[str] = []
+
+    def ask(_: simulate_api.Receipts) -> None:
+        faults.extend(found.text for found in provider.check([NUMBER]) if not found.ok)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulate_api.Receipts, "post_for_ever", ask)
+    told = terminal.flask("simulate-api", carrier, "--port", str(port))
+    assert faults == []
+    assert "answered 200" in told.stdout

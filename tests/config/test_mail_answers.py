@@ -97,5 +97,18 @@ def test_what_should_be_corrected_is_said(
     assert any(one.startswith(said) for one in found(local, env))
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "8.8.8.8", "[2600::1]"])
+def test_a_listener_that_every_stranger_may_reach_is_named(
+    local: dict[str, str], host: str
+) -> None:
+    [said] = found(local, MAIL | ADDRESS | {"MAIL_ANSWERS_LISTEN": f"{host}:2525"})
+    assert said.startswith(f"MAIL_ANSWERS_LISTEN: listens on {host.strip('[]')}: a stranger who")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.5", "192.168.1.2", "[fd00::1]"])
+def test_a_listener_of_the_own_network_is_no_finding(local: dict[str, str], host: str) -> None:
+    assert found(local, MAIL | ADDRESS | {"MAIL_ANSWERS_LISTEN": f"{host}:2525"}) == []
+
+
 def test_all_that_is_right_is_no_finding(local: dict[str, str]) -> None:
     assert found(local, MAIL | ADDRESS | MAILBOX) == []

@@ -3,7 +3,7 @@
 import pytest
 
 from services.core.errors import NumberError
-from services.core.phone_numbers import e164, known_as, peer
+from services.core.phone_numbers import e164, known_as, peer, sender
 
 # Country: the number in E.164, and how people of the country write it.
 MOBILES = {
@@ -112,3 +112,8 @@ def test_a_short_code_stays_one(country: str, code: str) -> None:
 @pytest.mark.parametrize("kept", ["+72404", "900123456", "O'Reilly", "someone@example.com"])
 def test_an_odd_sender_can_be_looked_for_as_it_is_kept(kept: str) -> None:
     assert known_as(kept, "US") == kept
+
+
+@pytest.mark.parametrize(("country", "code"), [("GB", "1234"), ("CN", "72404"), ("DE", "11833")])
+def test_a_short_code_that_has_written_can_be_looked_for(country: str, code: str) -> None:
+    assert sender(code, country) == known_as(code, country) == code

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
+from html import escape
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,7 @@ def test_its_head_is_that_of_a_person(path: Path) -> None:
         ("Subject: Automatic reply: Ann", "Subject"),
         ("Subject: =?utf-8?q?R=C3=A9ponse_automatique?= : Ann", "Subject"),
         ("Subject: =?utf-8?b?!!?= =?x?q?a?=", ""),
+        ("Subject: a =?utdä8?b?!?= b", ""),  # a character set that is no word
         ("Subject: Re: Out of office", ""),
         ("Precedence: bulk", "Precedence"),
         ("Precedence: List", "Precedence"),
@@ -151,6 +153,62 @@ def test_an_answer_within_a_quote_without_marks_is_refused(written: str, is_refu
     quoted = EmailMessage(policy=SMTP)
     quoted.set_content(f"{written}\n\n> {ANSWER_ABOVE}\n> Open?\n")
     assert read_content(quoted.as_bytes(), OWN).text == written
+
+
+OUTLOOK_HEAD = "From: Textbridge <texts@example.com>\nSent: Monday\nTo: Desk\nSubject: Text"
+MARKED = f"On Monday X wrote:\n> {ANSWER_ABOVE}\n> Open?\n"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Hi,",
+        "hi ann,",
+        "Hi Ann,\n\nKind regards\nBob",
+        "Sehr geehrte Frau Müller,",
+        "Bonjour à tous,",
+        "Buenos días, Ana:",
+    ],
+)
+@pytest.mark.parametrize("is_html", [False, True])
+def test_a_greeting_above_a_quote_that_may_hold_the_answer_is_refused(
+    written: str, is_html: bool
+) -> None:
+    """As Outlook quotes, or with the answer below a quote: it would text the greeting alone."""
+    for quote in (f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n", f"{MARKED}\nYes, until 4.\n"):
+        mail = EmailMessage(policy=SMTP)
+        lines = f"{written}\n\n{quote}"
+        if is_html:
+            mail.set_content(f"<p>{escape(lines).replace(chr(10), '<br>')}</p>", subtype="html")
+        else:
+            mail.set_content(lines)
+        read = read_content(mail.as_bytes(), OWN)
+        assert "only a greeting" in read.trouble
+        assert read.text == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "quote"),
+    [
+        ("Hi,", MARKED),  # all that there is: the quote is whole
+        ("Hi Ann,", ""),
+        ("Hi, yes", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+        ("Hello Ann, we are open", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+        ("Yes", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+    ],
+)
+def test_a_greeting_without_doubt_and_an_answer_after_one_go_out(written: str, quote: str) -> None:
+    mail = EmailMessage(policy=SMTP)
+    mail.set_content(f"{written}\n\n{quote}")
+    assert read_content(mail.as_bytes(), OWN).text == written
+
+
+def test_a_greeting_with_a_picture_goes_out() -> None:
+    mail = EmailMessage(policy=SMTP)
+    mail.set_content(f"Hi Ann,\n\n{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n")
+    mail.add_attachment(b"x", "image", "jpeg", filename="menu.jpg")
+    read = read_content(mail.as_bytes(), OWN)
+    assert (read.text, len(read.files), read.trouble) == ("Hi Ann,", 1, "")
 
 
 @pytest.mark.parametrize("is_html", [False, True])

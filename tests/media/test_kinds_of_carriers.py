@@ -5,6 +5,7 @@ import pytest
 from services.media.kinds import FILE_TYPES, detect_content_type
 from services.providers import PROVIDERS
 from services.providers.base import Provider
+from services.providers.voipms import VoipMs
 
 BOX = b"\0\0\0\x18ftyp%s\0\0\0\0%s"
 HEADS = {
@@ -48,3 +49,9 @@ def test_what_a_carrier_takes_is_recognised(provider: type[Provider]) -> None:
         if not taken.endswith("/"):
             assert detect_content_type(HEADS[taken], taken) == taken
             assert FILE_TYPES.guess_extension(taken), taken
+
+
+def test_voipms_takes_what_its_wiki_names() -> None:
+    # https://wiki.voip.ms/article/SMS-MMS: JPG, GIF, PNG, MP3, WAV, MIDI, MP4, 3GP
+    named = ("jpeg", "gif", "png", "mpeg", "wav", "midi", "mp4", "3gpp")
+    assert {kind.partition("/")[2] for kind in VoipMs.limits.media_types} == set(named)

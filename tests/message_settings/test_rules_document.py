@@ -119,6 +119,16 @@ WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
         "names +12025550199, which is not in Message Settings. Add the number",
     ),
     "no number": (document(inbound=rule(to=["12"])), "inbound[0].to[0]", "phone number"),
+    "local number": (
+        document(inbound=rule(**{"from": ["+44*", "555-0143"]})),
+        "inbound[0].from[1]",
+        "“555-0143” is only a local number: its area code is missing.",
+    ),
+    "local recipient": (
+        document(outbound=[{"name": "UK", "from": [OTHER], "to": ["5550143"]}]),
+        "outbound[0].to[0]",
+        "Write it with its country code, such as +12025550143.",
+    ),
     "outbound number": (
         document(outbound=[{"name": "UK", "from": ["+442071838750"]}]),
         "outbound[0].from[0]",

@@ -13,6 +13,7 @@ from services.gateway import Gateway
 from services.messaging.compose import Reply
 from services.providers.base import Limits
 from services.providers.sandbox import Sandbox
+from tests import payload_files
 from tests.conftest import NUMBER_ENTRY, PEER
 from tests.message_steps import PHONE, stored_messages
 
@@ -108,3 +109,11 @@ def test_files_that_cannot_be_made_smaller_are_refused_with_the_limit(gateway: G
     another = add(gateway, picture("JPEG", (560, 560), quality=95), "a.jpg")
     sent = send(gateway, another, documents[1])
     assert sum(file.size for file in sent) <= 500_000
+
+
+def test_all_files_of_twilio_stay_below_its_limit_together(make_gateway: Make) -> None:
+    entry = NUMBER_ENTRY | {"number": "+12025550143", "carrier": "twilio"}
+    gateway = make_gateway(entry, **payload_files.settings("twilio"))
+    files = [add(gateway, b"%PDF-1.4" + bytes(2_600_000), f"{name}.pdf") for name in "ab"]
+    with pytest.raises(RequestRefused, match="Twilio takes files of up to 4990000 bytes in all"):
+        send(gateway, *files)

@@ -203,6 +203,13 @@ def answer_within(raw: bytes) -> bytes:
     return raw.replace(b"\r\n> Is the shop open?", b"\r\n> Is it?\r\n\r\nNo!\r\n\r\n> And then?")
 
 
+def answer_within_an_unmarked_quote(raw: bytes) -> bytes:
+    """As Outlook quotes, below a greeting."""
+    unmarked = raw.replace(b"\r\n> ", b"\r\n").replace(b"\r\n>", b"\r\n")
+    greeting = unmarked.replace(b"Yes, until 4.", b"Hi Ann,")
+    return greeting.replace(b"Is the shop open?", b"Is the shop open?\r\nYes, until 4.")
+
+
 def winmail(raw: bytes) -> bytes:
     mail = message_from_bytes(raw, policy=SMTP)
     assert isinstance(mail, EmailMessage)
@@ -214,6 +221,7 @@ def winmail(raw: bytes) -> bytes:
     ("spoil", "said"),
     [
         (winmail, "packed it, or its files, as winmail.dat"),
+        (answer_within_an_unmarked_quote, "Above the quote it has only a greeting"),
         (answer_within, "Some of it stands within the quote"),
         (broken_parts, "It cannot be read"),
         (no_base64, "It cannot be read"),

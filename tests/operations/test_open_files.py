@@ -43,11 +43,16 @@ def test_whatever_a_server_and_the_commands_write_is_private(tmp_path: Path) -> 
         assert server.flask(*set_up).returncode == 0
         peer = ("--from", "+13035550178", "--to", number, "--text", "hello")
         assert server.flask("simulate", "sandbox", *peer).returncode == 0
-        existing = written / "existing.csv"
-        existing.touch(mode=0o644)
+        existing = [written / f"existing{n}.csv" for n in range(4)]
+        for file in existing:
+            file.touch(mode=0o644)
         for words in (
             ("messages", "export", str(written / "new.csv")),
-            ("messages", "export", str(existing)),
+            ("messages", "export", str(existing[0])),
+            ("contacts", "export", str(existing[1])),
+            ("contacts", "export", "--vcard", "4.0", str(existing[2])),
+            ("optouts", "export", str(existing[3])),
+            ("people", "export", "+13035550178", str(written / "person")),
             ("settings", "export", str(written / "settings.json")),
             ("backup", str(written / "backup")),
             ("backup", str(written / "copy.db")),

@@ -220,10 +220,23 @@ def country(desk: Desk) -> str:
     return desk.release(waiting)
 
 
+def carrier_changed(desk: Desk) -> str:
+    waiting = desk.send(ahead=3600.0)
+    desk.gateway.settings.put({**NUMBER_ENTRY, "carrier": "twilio"})
+    return desk.release(waiting)
+
+
 def number_taken(desk: Desk) -> str:
     waiting = desk.send(ahead=3600.0)
     desk.gateway.settings.put({**NUMBER_ENTRY, "extensions": ["202"]})
     return desk.release(waiting)
+
+
+def number_taken_from_queued(desk: Desk) -> str:
+    waiting = desk.queue()
+    desk.gateway.settings.put({**NUMBER_ENTRY, "extensions": ["202"]})
+    run_due_jobs(desk.gateway)
+    return waiting
 
 
 def asked_about(desk: Desk) -> str:
@@ -514,7 +527,9 @@ CAUSES: list[tuple[str, Callable[[Desk], str], Who]] = [
     ("too_late", lambda desk: desk.release(desk.send(ahead=60.0), 200_000.0), Who.YOU),
     ("opted_out", stopped, Who.RECIPIENT),
     ("country_not_allowed", country, Who.YOU),
-    ("not_allowed", number_taken, Who.YOU),
+    ("number_not_yours", number_taken, Who.YOU),
+    ("number_not_yours", number_taken_from_queued, Who.YOU),
+    ("not_allowed", carrier_changed, Who.YOU),
     ("unknown", lambda desk: desk.send(error(Kind.UNKNOWN)), Who.YOU),
     ("unknown_being_asked", asked_about, Who.NOBODY),
     ("replaced", replaced, Who.NOBODY),

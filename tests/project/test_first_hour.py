@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.project.test_typed_commands import FENCE, ROOT, typed
+from tests.release.first_hour_page import WITHOUT_NUMBER, steps
 from tests.server import Server, running_server
 from tests.waiting import eventually
 
@@ -23,8 +24,9 @@ ELSEWHERE = {
     "doctor": "tests/operations/test_doctor.py",
 }
 # What needs root, the internet or a browser: make targets and packages are compared with the
-# Makefile (test_docs, test_typed_commands); tests/release/test_deb.py installs the package.
+# Makefile (test_docs, test_typed_commands); tests/release/test_first_hour.py types all of them.
 SYSTEM = {
+    "sudo apt-get update",
     "sudo apt-get install git make python3 python3-venv",
     "git clone <this repository> textbridge",
     "cd textbridge",
@@ -49,8 +51,14 @@ def test_every_block_is_a_command_that_is_known_here() -> None:
     rest = [block for block in BLOCKS if block not in ours and block not in SYSTEM]
     assert [block for block in rest if not block.startswith("sed ")] == []
     assert all("\n" not in block for block in BLOCKS), "one instruction each"
-    for path in (*ELSEWHERE.values(), "tests/release/test_deb.py"):
+    for path in (*ELSEWHERE.values(), "tests/release/test_first_hour.py"):
         assert (ROOT / path).is_file()
+
+
+def test_what_is_typed_in_fresh_systems_is_every_command_of_the_page() -> None:
+    found = steps()
+    assert list(found) == ["1", "2", "3", "4", "5", "6", WITHOUT_NUMBER]
+    assert [block for blocks in found.values() for block in blocks] == BLOCKS
 
 
 @pytest.mark.processes

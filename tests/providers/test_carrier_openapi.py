@@ -31,6 +31,28 @@ DOCUMENT = Document(
         "components": {"schemas": {"Body": {"type": "object", "required": ["text"]}}},
     }
 )
+SHOWN = """
+paths: {}
+components:
+  examples:
+    received:
+      value: {type: message-received, time: 2026-03-02T09:15:03Z,
+        message: {id: "1", from: Ann, to: ["+12025550143"], owner: "+12025550143"}}
+    broken: {value: {type: message-received, message: {id: "2", owner: "+12025550143"}}}
+    of_another_schema: {value: {type: 1}}
+  schemas:
+    inboundCallback:
+      properties:
+        type: {type: string, enum: [message-received]}
+        time: {type: string}
+        message: {allOf: [{$ref: "#/components/schemas/message"}]}
+    message:
+      properties:
+        id: {type: string, example: "3"}
+        from: {type: string, example: "+13035550177"}
+        owner: {type: string, example: "+12025550143"}
+        to: {type: array, items: {type: string, example: "+12025550143"}}
+"""
 URL = "https://api.example.com/v3/messages"
 GOOD = {"from": "1", "to": "2", "tag": None, "message_body": {"text": "x"}}
 
@@ -68,3 +90,17 @@ def test_the_requests_and_calls_of_the_payload_files_are_used(
     for carrier in carrier_openapi.CALLS:
         assert any(True for _ in carrier_openapi.requests_of(carrier))
         assert carrier in payload_files.carriers()
+
+
+def test_the_calls_of_a_document_are_read_as_by_the_webhook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = tmp_path / "bandwidth.yaml"
+    document.write_text(SHOWN, encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["carrier_openapi", "bandwidth", str(document)])
+    assert carrier_openapi.main() == 1
+    told = capsys.readouterr().out.splitlines()
+    assert [line for line in told if line.startswith("shown:")] == [
+        "shown: broken: “from” is missing."
+    ]
+    assert told[-1] == "3 calls of the document, 1 of them cannot be read."

@@ -8,6 +8,7 @@ from scripts.translations import PHONE
 from tests.screenshots.camera import Camera
 from tests.screenshots.data import CARDS, Data
 from tests.screenshots.pages import PHONE_VIEWS
+from tests.waiting import eventually
 
 
 def photograph(camera: Camera, language: str, locale: str) -> None:
@@ -64,7 +65,7 @@ def _walk(page: Any, data: Data, t: Callable[[str], str], take: Callable[[str], 
 
     enter("Ann Example")
     loaded = "() => document.querySelector('.picture img')?.naturalWidth > 0"
-    page.wait_for_function(loaded)
+    eventually(lambda: page.evaluate(loaded))
     take("conversation")
     narrow()
     page.get_by_role("button", name=t("Menu of this conversation")).click()

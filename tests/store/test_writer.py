@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from services.core.errors import RequestRefused, StorageUnwell
 from services.store import messages, rate_limits
+from services.store.database import time_limits
 from services.store.database.engine import sqlite_fault
 from services.store.database.store import Store
 from services.store.database.write_lock import WriteLock
@@ -88,6 +90,32 @@ def test_a_failing_write_rolls_back_alone(store: Store) -> None:
         assert list(pool.map(one, range(8))) == [True, False] * 4
     kept = store.read(lambda tx: {m.provider_id for m in messages.find(tx, limit=9)})
     assert kept == {"m0", "m2", "m4", "m6"}
+
+
+CALLER: ContextVar[int] = ContextVar("caller")
+
+
+def test_work_that_commits_together_runs_in_the_context_of_its_own_thread(store: Store) -> None:
+    """As in a web server: whose request it is stands in a context variable."""
+    gate = threading.Barrier(8)
+
+    def one(caller: int) -> tuple[int | None, int, bool]:
+        def work(_tx: Connection) -> tuple[int | None, int, bool]:
+            return CALLER.get(None), threading.get_ident(), time_limits.left() < 10.0
+
+        store.limits.extend(9.0)
+        CALLER.set(caller)
+        gate.wait()
+        return store.write(work)
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            found = list(pool.map(one, range(8)))
+            assert [caller for caller, _, _ in found] == list(range(8))
+            assert all(is_limited for _, _, is_limited in found)
+            if len({thread for _, thread, _ in found}) < 8:
+                return  # one thread has run the work of another
+    raise AssertionError("No work was committed together.")
 
 
 def test_sequence_numbers_become_visible_in_their_order(store: Store) -> None:

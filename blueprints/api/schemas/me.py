@@ -48,6 +48,11 @@ class MeSchema(ResponseSchema):
     may_delete = fields.Boolean(
         metadata={"description": "Whether messages and conversations may be deleted in apps"}
     )
+    country = fields.String(
+        metadata={
+            "description": "By which numbers without a country code are read (ISO 3166-1 alpha-2)"
+        }
+    )
     vapid_public_key = fields.String(
         metadata={"description": "With which a browser subscribes to Web Push, in base64url"}
     )

@@ -52,12 +52,13 @@ export function ownName(number) {
   return own?.description || spoken(number);
 }
 
-// A phone number in the form that the server stores, as far as it is known here.
+// A phone number in the form that the server stores, as far as it is known here: the server reads all else by the
+// country of the installation, whatever our own numbers are.
 export function plainNumber(written) {
   const text = written.trim();
   const digits = text.replace(/[\s().\-/]/g, "");
   if (/^\+\d{6,15}$/.test(digits)) return digits;
-  const american = state.me?.numbers[0]?.number.startsWith("+1") ?? false;
+  const american = ["US", "CA"].includes(state.me?.country);
   if (american && /^\d{10}$/.test(digits)) return `+1${digits}`;
   if (american && /^1\d{10}$/.test(digits)) return `+${digits}`;
   return /^\d{3,15}$/.test(digits) ? digits : null;

@@ -3,9 +3,11 @@
 import { el, iconButton } from "./dom.js";
 import { t } from "./words.js";
 
+let opened = 0; // sheets, since the app was started
+
 // Open a sheet with a title and some content; returns its dialog.
 export function openSheet(title, ...content) {
-  const heading = `sheet-${document.querySelectorAll("dialog").length}`;
+  const heading = `sheet-${++opened}`;
   const dialog = el(
     "dialog",
     { class: "sheet", "aria-labelledby": heading },

@@ -15,6 +15,7 @@ export function openViewer(picture, shown) {
 
 class Viewer {
   #isOver = false;
+  #isLeaving = false;
 
   constructor(picture, shown) {
     Object.assign(this, { picture, shown });
@@ -26,7 +27,7 @@ class Viewer {
     this.share = iconButton("share", t("Share the picture"), () => this.#share());
     this.previous = iconButton("back", t("The picture before"), () => this.#turn(-1), { class: "icon-button viewer-previous" });
     this.next = iconButton("back", t("The next picture"), () => this.#turn(1), { class: "icon-button viewer-next" });
-    const close = iconButton("close", t("Close"), () => this.dialog.close(), { autofocus: true });
+    const close = iconButton("close", t("Close"), () => this.#leave(), { autofocus: true });
     this.dialog = el(
       "dialog",
       { class: "viewer", "aria-labelledby": "viewer-caption" },
@@ -38,11 +39,22 @@ class Viewer {
     this.zoom = new Zoom(this.stage, this.image, (step) => this.#turn(step));
     this.share.hidden = !navigator.canShare;
     this.dialog.addEventListener("keydown", (event) => this.#key(event));
+    this.dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      this.#leave();
+    });
     this.dialog.addEventListener("close", () => this.#closed());
     show(this.dialog);
     history.pushState({ viewer: true }, "");
     addEventListener("popstate", this.#left);
     this.#paint();
+  }
+
+  // The way out is Back, which takes a moment. The viewer stays open until then: what is pressed behind it meanwhile
+  // would be undone by Back.
+  #leave() {
+    if (!this.#isLeaving) history.back();
+    this.#isLeaving = true;
   }
 
   // Back was pressed, or another place was opened.
@@ -54,7 +66,7 @@ class Viewer {
   #closed() {
     removeEventListener("popstate", this.#left);
     this.image.src = "";
-    if (!this.#isOver) history.back();
+    if (!this.#isOver && !this.#isLeaving) history.back();
   }
 
   #key(event) {

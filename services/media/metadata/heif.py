@@ -7,6 +7,7 @@ the picture (``irot``, ``imir``) and stays.
 import struct
 from collections.abc import Iterator
 
+from services.media.metadata.boxes import boxes
 from services.media.metadata.pieces import Eraser, PieceCounter
 
 # EXIF without a single tag, which readers demand where an item says that it is EXIF.
@@ -21,7 +22,7 @@ def strip(content: bytes) -> bytes:
     One with a film in it (``moov``: an animation) is refused, too: that has metadata elsewhere.
     """
     eraser, pieces, has_items = Eraser(content), PieceCounter(), False
-    for kind, start, stop in _boxes(content, 0, len(content), pieces):
+    for kind, start, stop in boxes(content, 0, len(content), pieces):
         if kind == b"meta":
             has_items = True
             _erase_items(content, start + 4, stop, eraser, pieces)
@@ -34,29 +35,11 @@ def strip(content: bytes) -> bytes:
     return eraser.result()
 
 
-def _boxes(
-    content: bytes, at: int, end: int, pieces: PieceCounter
-) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes between two offsets: type, and where the content begins and ends."""
-    while at < end:
-        pieces.count()
-        size, kind = struct.unpack_from(">I4s", content, at)
-        start = at + 8
-        if size == 1:
-            (size,) = struct.unpack_from(">Q", content, start)
-            start += 8
-        stop = at + size if size else end
-        if stop > end or stop < start:
-            raise ValueError("a box is cut")
-        yield kind, start, stop
-        at = stop
-
-
 def _erase_items(
     content: bytes, start: int, end: int, eraser: Eraser, pieces: PieceCounter
 ) -> None:
     """Overwrite the items of a ``meta`` box that hold metadata."""
-    inner = {kind: (first, last) for kind, first, last in _boxes(content, start, end, pieces)}
+    inner = {kind: (first, last) for kind, first, last in boxes(content, start, end, pieces)}
     if not {b"iinf", b"iloc"} <= inner.keys():
         raise ValueError("no items")
     wanted = _items_of_metadata(content, *inner[b"iinf"], pieces)
@@ -76,7 +59,7 @@ def _items_of_metadata(
     """The items that hold metadata, with their types."""
     found = {}
     entries = start + (6 if content[start] == 0 else 8)
-    for kind, first, _ in _boxes(content, entries, end, pieces):
+    for kind, first, _ in boxes(content, entries, end, pieces):
         version = content[first]
         if kind != b"infe" or version < 2:
             raise ValueError("an entry of an unknown kind")

@@ -88,14 +88,15 @@ def _message(event: dict[str, Any]) -> Message | None:
     sender = parsing.address(message, "from")
     everybody = dict.fromkeys((sender, *parsing.texts(message, "to", most=MOST_MEMBERS)))
     others = tuple(n for n in everybody if n.removeprefix("+") != owner.removeprefix("+"))
+    rich_text, rich_links = _rich_content(message.get("content"))
     return Message(
         direction="in",
         number=owner,
         peer=sender,
-        text=parsing.text(message.get("text"), "text"),
+        text=parsing.text(message.get("text"), "text") or rich_text,
         media=tuple(
             Attachment(source_url=link, name=parsing.file_name(link))
-            for link in parsing.texts(message, "media")
+            for link in (*parsing.texts(message, "media"), *rich_links)
             if not parsing.file_name(link).lower().endswith(".smil")
         ),
         participants=others if len(others) > 1 else (),
@@ -104,6 +105,20 @@ def _message(event: dict[str, Any]) -> Message | None:
         segments=parsing.small_count(message.get("segmentCount")),
         carrier_time=parsing.timestamp(message.get("time")),
     )
+
+
+def _rich_content(content: Any) -> tuple[str, list[str]]:
+    """Text and files of an RCS message to an agent (RBM), which stand in an object of their own."""
+    if not isinstance(content, dict):
+        return "", []
+    files = content.get("media")
+    links = [
+        link
+        for file in (files if isinstance(files, list) else [files])
+        if isinstance(file, dict)
+        for link in parsing.texts(file, "fileUrl")
+    ]
+    return parsing.text(content.get("text"), "text"), links
 
 
 def _status(event: dict[str, Any], kind: str, now: float) -> DeliveryStatus:

@@ -33,7 +33,7 @@ BASE_URL = "https://voip.ms/api/v1/rest.php"
 SMS_TEXT, MMS_TEXT = 160, 2048
 MEDIA_TYPES = (
     *("image/jpeg", "image/png", "image/gif"),
-    *("audio/mpeg", "audio/wav", "video/mp4", "video/3gpp"),
+    *("audio/mpeg", "audio/wav", "audio/midi", "video/mp4", "video/3gpp"),
 )
 
 # By VOIPMS_LONG_TEXT.

@@ -6,9 +6,12 @@ A phone answers to the address in From, so the same form reads the address that 
 import re
 from dataclasses import dataclass
 
+from services.core.phone_numbers import CHANNEL_NAMES
+
 PEER, OWN = "{peer}", "{number}"
 _FORM = re.compile(r"[A-Za-z0-9._*-]{0,16}\{peer\}(?:[A-Za-z._*-]{1,16}\{number\})?", re.ASCII)
 _NUMBER = r"\+?[0-9]{3,15}"
+_ADDRESS = rf"(?:(?:{'|'.join(CHANNEL_NAMES)}):)?{_NUMBER}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,10 @@ class FromForm:
         ('+13035550177', '+12025550143')
         >>> FromForm("sms-{peer}").read("3035550177")
         ('3035550177', None)
+        >>> FromForm("{peer}_{number}").read("whatsapp:+13035550177_+12025550143")
+        ('whatsapp:+13035550177', '+12025550143')
         """
-        pattern = re.escape(self.written).replace(re.escape(PEER), f"(?P<peer>{_NUMBER})")
+        pattern = re.escape(self.written).replace(re.escape(PEER), f"(?P<peer>{_ADDRESS})")
         pattern = pattern.replace(re.escape(OWN), f"(?P<number>{_NUMBER})")
         found = re.fullmatch(pattern, user, re.ASCII)
         if found is None:

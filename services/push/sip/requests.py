@@ -111,14 +111,23 @@ class Requester:
             challenge = digest.strongest(response)
             place = (response.status, challenge.realm)
             if place in answered and not challenge.stale:
-                reason = (
-                    f"The PBX at {self.place} refuses the user name or the password. Correct "
-                    "SIP_USERNAME and SIP_PASSWORD."
-                )
-                raise WrongPassword(reason, response.status)
+                raise WrongPassword(self._refused(draft), response.status)
             answered[place] = challenge
         raise PushError(
             f"The PBX at {self.place} asks for the password again and again.", Kind.RETRY
+        )
+
+    def _refused(self, draft: Draft) -> str:
+        """Why the password may not have been enough for a request."""
+        reason = (
+            f"The PBX at {self.place} refuses the user name or the password. Correct SIP_USERNAME "
+            "and SIP_PASSWORD."
+        )
+        if draft.sender.uri.user == self._account.username:
+            return reason
+        return (
+            f"{reason} If the account is registered, they are right: the PBX must allow it to "
+            "write in the name of outside numbers."
         )
 
     def _send(

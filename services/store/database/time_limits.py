@@ -5,9 +5,10 @@ maintenance may take longer (``TimeLimits.extend``, ``patient``).
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
+from typing import TypeVar
 
 from sqlalchemy import Connection, text
 
@@ -24,6 +25,8 @@ STATEMENT_SECONDS = 10.0  # of PostgreSQL's server, unless ``allow`` gives it mo
 LONG = ("statement_timeout", "idle_in_transaction_session_timeout")
 LEAST_SECONDS = 0.05  # an operation that has less is not begun
 OTHER_SECONDS = 30.0  # for what uses an engine directly
+
+T = TypeVar("T")
 
 _call_end: ContextVar[float | None] = ContextVar("call_end", default=None)
 _patience: ContextVar[float | None] = ContextVar("patience", default=None)
@@ -86,6 +89,17 @@ def shorter(seconds: float) -> Iterator[None]:
         yield
     finally:
         _operation_end.reset(token)
+
+
+def run_in(context: Context, work: Callable[[Connection], T], tx: Connection) -> T:
+    """Run a part of the operation that is running here, with the context variables of another."""
+    end = _operation_end.get()
+
+    def run() -> T:
+        _operation_end.set(end)
+        return work(tx)
+
+    return context.run(run)
 
 
 def applying(seconds: float) -> float:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -42,10 +43,12 @@ LIMIT_EXCEEDED = "54"  # the class of all errors about values that are too large
 class _Request:
     """Work that waits for a commit. When ``woken``, it is done, or its thread has to commit."""
 
-    __slots__ = ("done", "durable", "error", "result", "woken", "work")
+    __slots__ = ("context", "done", "durable", "error", "result", "woken", "work")
 
     def __init__(self, work: Callable[[Connection], Any], *, durable: bool) -> None:
         self.work = work
+        # Another thread may run it: Flask's request, and who calls, must be those of this one.
+        self.context = copy_context()
         self.durable = durable
         self.woken = threading.Event()
         self.done = False
@@ -222,7 +225,7 @@ class Writer:
             time_limits.allow(transaction)
             audit_counters.begin(transaction)
             for request in batch:
-                request.result = request.work(transaction)
+                request.result = time_limits.run_in(request.context, request.work, transaction)
             audit_counters.write(transaction)
             self._notifier.announce(transaction)
 

@@ -134,7 +134,7 @@ def test_the_keyboard_is_enough(open_page: Open, world: World) -> None:
     world.text(peer, "Can you hear me?")
     page = open_page("/phone/")
     press = page.keyboard.press
-    page.wait_for_function("() => document.activeElement.id === 'code'")
+    eventually(lambda: page.evaluate("() => document.activeElement.id === 'code'"))
     page.keyboard.type(world.code())
     press("Enter")
     page.get_by_role("heading", name="Messages", exact=True).wait_for()
@@ -162,7 +162,11 @@ def test_the_keyboard_is_enough(open_page: Open, world: World) -> None:
     row(page, "Ann by keyboard").wait_for()
     assert "talk-title" in page.evaluate("document.activeElement.className")
     press("Escape")  # back to the list
-    page.wait_for_function("() => document.activeElement.textContent.includes('Ann by keyboard')")
+    eventually(
+        lambda: page.evaluate(
+            "() => document.activeElement.textContent.includes('Ann by keyboard')"
+        )
+    )
 
 
 def test_a_screen_reader_hears_what_arrives(phone: Open, world: World) -> None:

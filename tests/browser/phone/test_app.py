@@ -516,9 +516,7 @@ def test_a_long_history_is_read_backwards(phone: Open, world: World) -> None:
     end = page.locator(".talk-scroll")
     for loaded in (100, 120):
         end.evaluate("(node) => node.scrollTo(0, 100)")
-        page.wait_for_function(
-            "(count) => document.querySelectorAll('.message').length === count", arg=loaded
-        )
+        eventually(lambda wanted=loaded: page.locator(".message").count() == wanted)
     assert texts(page) == [f"number {n}" for n in range(120)]
     assert 0 < said(page, "number 20").bounding_box()["y"] < 720, "what was read stays in view"
     world.text(peer, "and a new one")
@@ -618,10 +616,12 @@ def test_messages_are_found_by_their_words_and_people_by_name(phone: Open, world
     hit.click()
     found = said(page, "The grünkohl is in the cellar")
     found.wait_for()
-    page.wait_for_function("() => document.querySelector('.found')")
+    eventually(lambda: page.evaluate("() => document.querySelector('.found')"))
     assert 0 < found.bounding_box()["y"] < 720
     page.get_by_label("Search").fill(f"({peer[2:5]}) {peer[5:8]}-{peer[8:]}")
-    page.wait_for_function("() => document.querySelectorAll('#conversations li').length === 1")
+    eventually(
+        lambda: page.evaluate("() => document.querySelectorAll('#conversations li').length === 1")
+    )
     page.get_by_label("Search").fill("no such thing")
     page.get_by_text("Nothing found").wait_for()
     page.keyboard.press("Escape")

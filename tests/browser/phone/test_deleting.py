@@ -47,7 +47,7 @@ def test_a_message_is_deleted_on_all_devices(phone: Open, world: World) -> None:
         page.locator(".message .words", has_text="second").wait_for(state="detached")
         row(page, spoken(peer)).get_by_text("first").wait_for()
     assert [one["text"] for one in world.messages(peer)] == ["first"]
-    mine.wait_for_function("document.activeElement.matches('.talk-scroll')")
+    eventually(lambda: mine.evaluate("document.activeElement.matches('.talk-scroll')"))
     mine.reload()
     said(mine, "first").wait_for()
     assert mine.locator(".message .words", has_text="second").count() == 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.browser.phone.world import SHARED_NUMBER, World, enter, row, spoken
+from tests.waiting import eventually
 
 Open = Callable[..., Any]
 CARD = (
@@ -47,7 +48,7 @@ def test_a_sound_is_played(phone: Open, world: World) -> None:
     player = page.get_by_label(f"Recording to {spoken(peer)}")
     player.wait_for()
     player.evaluate("(node) => { node.muted = true; return node.play(); }")
-    page.wait_for_function("() => document.querySelector('audio').currentTime > 0.1")
+    eventually(lambda: page.evaluate("() => document.querySelector('audio').currentTime > 0.1"))
 
 
 def test_what_cannot_be_played_is_a_file(phone: Open, world: World) -> None:

@@ -13,6 +13,7 @@ from tests.conftest import AT_ANY_HOUR
 from tests.fakes.wavix import FakeWavix
 from tests.message_steps import hours_from_now, set_time
 from tests.server import UNLIMITED, Server, running_server
+from tests.waiting import eventually
 
 Open = Callable[..., Any]
 BRITON = "+442071838750"
@@ -66,7 +67,7 @@ def options(page: Any, action: str = "Change or cancel …") -> None:
 
 def has_focus_on_messages(page: Any) -> None:
     """Wait until the focus is on the messages: a dialog gives it back after it has closed."""
-    page.wait_for_function("document.activeElement.getAttribute('role') === 'log'")
+    eventually(lambda: page.evaluate("document.activeElement.getAttribute('role') === 'log'"))
 
 
 def only(world: World, peer: str) -> Any:

@@ -84,7 +84,7 @@ def test_a_sound_if_it_is_wanted(phone: Open, world: World) -> None:
     page.keyboard.press("Escape")
     world.text(there, "heard")
     toast(page, spoken(there)).get_by_text("heard").wait_for()
-    page.wait_for_function("() => window.sounds === 4")
+    eventually(lambda: page.evaluate("() => window.sounds === 4"))
     world.text(here, "seen on the screen")
     said(page, "seen on the screen").wait_for()
     assert page.evaluate("window.sounds") == 4

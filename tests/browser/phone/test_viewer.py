@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from tests.browser.phone.world import SHARED_NUMBER, World, enter, row, shown, spoken
+from tests.waiting import eventually
 
 Open = Callable[..., Any]
 DESK = {"viewport": {"width": 1280, "height": 800}}
@@ -42,7 +43,7 @@ def width_of(image: Any) -> int:
 def loaded(page: Any, image: Any, width: int) -> None:
     """Wait until the viewer shows the picture with so many pixels."""
     wide = "([image, width]) => image.complete && image.naturalWidth === width"
-    page.wait_for_function(wide, arg=[image.element_handle(), width])
+    eventually(lambda: page.evaluate(wide, arg=[image.element_handle(), width]))
 
 
 def scale(dialog: Any) -> float:
@@ -99,7 +100,7 @@ def test_the_viewer_goes_through_the_conversation_by_keys(phone: Open, world: Wo
     before = scale(dialog)
     page.keyboard.press("+")
     page.keyboard.press("+")
-    page.wait_for_function("document.querySelector('.viewer-stage.zoomed')")
+    eventually(lambda: page.evaluate("document.querySelector('.viewer-stage.zoomed')"))
     page.wait_for_timeout(200)
     assert scale(dialog) > before * 2
     page.keyboard.press("ArrowRight")  # moves the picture, which is zoomed
@@ -125,10 +126,10 @@ def test_back_closes_the_viewer_and_then_the_conversation(phone: Open, world: Wo
     dialog = open_first(page)
     dialog.get_by_role("button", name="Close").click()
     dialog.wait_for(state="detached")
-    page.wait_for_function("!history.state?.viewer")
+    eventually(lambda: page.evaluate("!history.state?.viewer"))
     assert "#/c/" in page.url
     page.go_back()
-    page.wait_for_function("!location.hash.startsWith('#/c/')")
+    eventually(lambda: page.evaluate("!location.hash.startsWith('#/c/')"))
 
 
 def test_it_is_zoomed_by_wheel_double_tap_and_two_fingers(phone: Open, world: World) -> None:
@@ -142,22 +143,22 @@ def test_it_is_zoomed_by_wheel_double_tap_and_two_fingers(phone: Open, world: Wo
     zoomed = "document.querySelector('.viewer-stage.zoomed') !== null"
     page.touchscreen.tap(195, 422)
     page.touchscreen.tap(195, 422)
-    page.wait_for_function(zoomed)
+    eventually(lambda: page.evaluate(zoomed))
     page.touchscreen.tap(195, 422)
     page.touchscreen.tap(195, 422)
-    page.wait_for_function(f"!({zoomed})")
+    eventually(lambda: page.evaluate(f"!({zoomed})"))
     fingers = page.context.new_cdp_session(page)
     for kind, apart in (("touchStart", 20), ("touchMove", 40), ("touchMove", 80)):
         points = [{"x": 195 - apart, "y": 422, "id": 1}, {"x": 195 + apart, "y": 422, "id": 2}]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     fingers.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    page.wait_for_function(zoomed)
+    eventually(lambda: page.evaluate(zoomed))
     page.wait_for_timeout(200)
     assert scale(dialog) > plain * 2
     page.keyboard.press("0")
     page.mouse.move(195, 422)
     page.mouse.wheel(0, -400)
-    page.wait_for_function(zoomed)
+    eventually(lambda: page.evaluate(zoomed))
 
 
 def test_a_picture_is_saved_and_shared(phone: Open, world: World) -> None:
@@ -175,4 +176,4 @@ def test_a_picture_is_saved_and_shared(phone: Open, world: World) -> None:
     with Image.open(saved.value.path()) as picture:
         assert picture.size == (1200, 900)
     dialog.get_by_role("button", name="Share the picture").click()
-    page.wait_for_function("window.sharedFiles?.join() === 'image/jpeg'")
+    eventually(lambda: page.evaluate("window.sharedFiles?.join() === 'image/jpeg'"))

@@ -6,7 +6,7 @@ from typing import Any
 import requests
 
 from services.gateway import load_environment
-from services.store import devices
+from services.store import devices, inbox
 from services.store.database.store import Store
 from tests.conftest import settings_file
 from tests.server import Server
@@ -97,6 +97,8 @@ class World:
         token = load_environment(self.server.env).webhook_token("sandbox")
         url = f"{self.server.url}/webhook/sandbox/sms?token={token}"
         requests.post(url, json=event, timeout=PATIENCE).raise_for_status()
+        # A send that follows at once would else come before it.
+        eventually(lambda: not self.store.read(inbox.count))
 
 
 # What a test does with a page of the app
@@ -131,7 +133,7 @@ def texts(page: Any) -> list[str]:
 
 
 def shown(image: Any) -> None:
-    """Wait until a picture is really painted."""
+    """Wait until a picture is really painted; its address may change meanwhile."""
     image.wait_for()
-    painted = "(image) => image.decode().then(() => image.naturalWidth > 0)"
-    assert image.evaluate(painted)
+    painted = "(image) => image.decode().then(() => image.naturalWidth > 0, () => false)"
+    eventually(lambda: image.evaluate(painted))

@@ -218,7 +218,17 @@ def test_a_second_challenge_means_a_wrong_password(server: SipServer, open_agent
     with pytest.raises(WrongPassword, match="SIP_PASSWORD") as caught:
         open_agent(server.account()).send_message(TO, PEER, "hi")
     assert (caught.value.kind, caught.value.code) == (Kind.CONFIG, "401")
+    assert "in the name of outside numbers" in str(caught.value)
     assert PASSWORD not in str(caught.value) + repr(server.account())
+
+
+def test_in_its_own_name_only_the_password_can_be_wrong(
+    server: SipServer, open_agent: Open
+) -> None:
+    server.script("REGISTER", challenge(), challenge(nonce="new"))
+    with pytest.raises(WrongPassword, match="SIP_PASSWORD") as caught:
+        open_agent(server.account()).register()
+    assert "outside numbers" not in str(caught.value)
 
 
 def test_a_server_that_always_wants_a_new_nonce_is_given_up(
