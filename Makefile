@@ -77,8 +77,8 @@ site: $(VENV)/.dev ## the documentation as a site, in dist/site; every link is c
 	  --doctree-dir dist/site.parts . dist/site
 	@echo "Open dist/site/index.html."
 
-pictures: $(VENV)/.dev ## pictures of our pages in Chromium: dist/pictures, some of them in docs/images
-	$(BIN)/python -m scripts.take_pictures
+pictures: $(VENV)/.dev ## the screenshots that README and docs show, in docs/images
+	$(BIN)/python -m tests.screenshots --docs
 
 app: $(VENV)/.dev node_modules/.package-lock.json ## build the files of the phone app that browsers load; copy Swagger UI
 	$(BIN)/python -m scripts.build_app

@@ -6,6 +6,7 @@ translation, those that are gone are removed. Then writes what the phone app and
 
 Sentences are the first argument of ``t``, the second and third of ``many``, the argument of
 ``sentence``, and in the page of the phone app the texts and labels of elements with ``data-words``.
+The words for error codes are those of mails: ``reason_words.js`` is made of them first.
 Babel's own reader of JavaScript is not used: it does not look into template literals, and its
 tokenizer is deprecated.
 """
@@ -22,6 +23,9 @@ from pathlib import Path
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po, write_po
 
+from services.core import error_words
+from services.providers import PROVIDERS
+
 ROOT = Path(__file__).resolve().parent.parent
 PHONE = ROOT / "blueprints/phone"
 LANGUAGES = {"es": "es", "fr-CA": "fr_CA", "de": "de"}  # tag of the web: folder of the catalogue
@@ -35,6 +39,12 @@ msgstr ""
 "MIME-Version: 1.0\\n"
 "Content-Type: text/plain; charset=utf-8\\n"
 "Content-Transfer-Encoding: 8bit\\n"
+"""
+REASON_WORDS = PHONE / "static/reason_words.js"
+REASON_HEAD = """\
+// Words for error codes. Made by `make words` from services/core/error_words.py and errors.toml.
+
+import { t } from "./words.js";
 """
 LABELS = ("aria-label", "placeholder", "title")
 
@@ -136,6 +146,39 @@ def sentences() -> list[Sentence]:
     return found
 
 
+def reason_words() -> str:
+    """The script with the phone app's words for error codes, and the carriers' codes by cause."""
+    carriers: dict[str, dict[str, list[str]]] = {}
+    for provider in PROVIDERS:
+        for code, cause in provider.causes.items():
+            carriers.setdefault(provider.name, {}).setdefault(cause, []).append(code)
+    words = {"REASONS": error_words.REASONS, "CAUSES": error_words.CAUSES}
+    lines = [REASON_HEAD]
+    for name, sentences_by_code in words.items():
+        entries = "".join(
+            f"  {code}: t({json.dumps(one, ensure_ascii=False)}),\n"
+            for code, one in sentences_by_code.items()
+        )
+        lines.append(f"export const {name} = {{\n{entries}}};\n")
+    tables = "".join(
+        f"  {carrier}: {{\n"
+        + "".join(f'    {cause}: "{" ".join(codes)}",\n' for cause, codes in by_cause.items())
+        + "  },\n"
+        for carrier, by_cause in carriers.items()
+    )
+    lines.append(
+        f"// The codes of each carrier by their cause.\nexport const CARRIERS = {{\n{tables}}};\n"
+    )
+    statuses: dict[str, list[str]] = {}
+    for status, kind in error_words.STATUS_CAUSES.items():
+        statuses.setdefault(kind, []).append(status)
+    rows = "".join(f'  {cause}: "{" ".join(codes)}",\n' for cause, codes in statuses.items())
+    lines.append(
+        f"// HTTP statuses of a carrier's answer.\nexport const STATUSES = {{\n{rows}}};\n"
+    )
+    return "\n".join(lines)
+
+
 def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
@@ -205,6 +248,7 @@ def _json(content: dict[str, str | dict[str, str]]) -> str:
 
 def main() -> None:
     """Write all catalogues, and what is made of them."""
+    REASON_WORDS.write_text(reason_words(), "utf-8")
     for language in LANGUAGES:
         catalogue_path(language).write_text(updated(language), "utf-8")
         for path, content in compiled(language).items():

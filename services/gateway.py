@@ -283,6 +283,7 @@ class Gateway:
         )
         emails = EmailDelivery(
             self.store,
+            self.providers,
             self.access,
             self.mailer,
             self.media,

@@ -28,6 +28,10 @@ class Language:
             path = FOLDER / f"words_{tag}.json"
             self._catalogue = json.loads(path.read_text(encoding="utf-8"))
 
+    def has(self, text: str) -> bool:
+        """Whether the catalogue has this sentence."""
+        return isinstance(self._catalogue.get(text), str)
+
     def t(self, text: str, /, **values: object) -> str:
         """A sentence in this language; in English if the catalogue does not have it.
 

@@ -1,12 +1,14 @@
 """Delivery of inbound messages to the e-mail addresses of their number."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from services.core.app_links import conversation_link
+from services.core.error_words import cause_of
 from services.core.errors import AccessLost
-from services.core.messages import Message
+from services.core.messages import Message, Status
 from services.core.phone_numbers import without_channel
 from services.delivery.completion_journal import CompletionJournal
 from services.delivery.job_message import message_of
@@ -16,6 +18,8 @@ from services.mail.mailer import Mailer
 from services.media.media_store import MediaStore
 from services.messaging.access import ConversationAccess
 from services.messaging.route import NOT_SENT
+from services.providers.base import Provider
+from services.providers.error_table import Cause
 from services.store import contacts, jobs
 from services.store.database import clock
 from services.store.database.store import Store
@@ -29,6 +33,7 @@ class EmailDelivery:
     """Performs the jobs that mail a message; ``app_url`` is the address of the phone app."""
 
     store: Store
+    providers: Mapping[str, Provider]
     access: ConversationAccess
     mailer: Mailer
     media: MediaStore
@@ -60,12 +65,19 @@ class EmailDelivery:
         if message.direction == "in":
             self.mailer.send(self.media.with_paths(message), job.target, details)
         elif message.status in NOT_SENT and message.replaced_by is None:
-            self.mailer.send_failure(message, job.target, details)
+            self.mailer.send_failure(message, job.target, details, self._cause(message))
         else:  # it was sent after all
             self.outcomes.record(lambda tx: jobs.done(tx, job))
             return
         self.journal.note(job)
         self.outcomes.record(lambda tx: self.outcomes.finish(tx, job))
+
+    def _cause(self, message: Message) -> str | None:
+        """What kind of trouble the carrier's error of a message is."""
+        if message.error_code is None:
+            return Cause.UNCONFIRMED if message.status is Status.UNKNOWN else None
+        carrier = self.providers.get(message.provider)
+        return cause_of(carrier.causes if carrier is not None else {}, message.error_code)
 
     def _details(self, tx: Connection, message: Message) -> MailDetails:
         setting = self.access.setting(message.number)

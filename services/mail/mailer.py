@@ -101,21 +101,22 @@ class Mailer:
         )
         self._send(mail, sender, recipient)
 
-    def send_failure(self, message: Message, to: str, details: MailDetails) -> None:
+    def send_failure(
+        self, message: Message, to: str, details: MailDetails, cause: str | None = None
+    ) -> None:
         """Tell the address that has written a text why it was not sent, or may not have been.
 
-        Raises ``MailError``.
+        ``cause`` is the kind of the carrier's error, if it is known. Raises ``MailError``.
         """
         sender, recipient = self._sender(), _recipient(to)
         receivers = ", ".join(map(details.name, message.recipients))
         words = self._words
         is_known = message.status is not Status.UNKNOWN
+        why = reason_in(words.language, message.error_code, message.error_reason or "", cause)
         reason = "\n\n".join(
             (
                 words.not_sent(receivers, is_known=is_known),
-                one_line(
-                    reason_in(words.language, message.error_code, message.error_reason or ""), 500
-                ),
+                one_line(why, 500),
                 words.quoted(one_line(message.text, 200)),
             )
         )

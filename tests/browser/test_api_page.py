@@ -35,6 +35,23 @@ def test_the_calls_are_shown_and_can_be_tried(
     assert token not in stored
 
 
+def test_the_page_is_dark_where_the_browser_is(open_page: Callable[..., Any]) -> None:
+    page = open_page("/api/docs", color_scheme="dark")
+    page.locator(".opblock").first.wait_for()
+    brightness = """() => ["body", "header", "#api .info .title", "#api .renderedMarkdown p"]
+        .map((selector) => document.querySelector(selector))
+        .map((node, place) => getComputedStyle(node)[place ? "color" : "backgroundColor"])
+        .map((colour) => colour.match(/\\d+/g).slice(0, 3).map(Number))
+        .map(([red, green, blue]) => (red + green + blue) / 3)"""
+    ground, *inks = page.evaluate(brightness)
+    assert ground < 60
+    assert min(inks) > 180
+    page.emulate_media(color_scheme="light")
+    ground, *inks = page.evaluate(brightness)
+    assert ground == 255
+    assert max(inks) < 90
+
+
 def test_an_address_cannot_name_another_document(open_page: Callable[..., Any]) -> None:
     asked: list[str] = []
     page = open_page("/api/docs")

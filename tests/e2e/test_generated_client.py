@@ -11,9 +11,11 @@ import pytest
 import requests
 
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER, settings_file
+from tests.pictures import jpeg
 from tests.server import running_server
 from tests.waiting import PATIENCE, eventually
 
+JPEG = b"\xff\xd8"  # how every JPEG begins
 PACKAGE = "textbridge_client"
 
 
@@ -42,6 +44,11 @@ def generated(document: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> A
     assert made.returncode == 0, made.stdout + made.stderr
     monkeypatch.syspath_prepend(folder / "client")
     return importlib.import_module(PACKAGE)
+
+
+def kept_file(message: Any) -> Any:
+    """The file of a message, once it is here."""
+    return next((one for one in message.media if one.state == "kept"), None)
 
 
 @pytest.mark.usefixtures("java")
@@ -79,6 +86,37 @@ def test_a_generated_client_pairs_reads_sends_and_learns_of_the_delivery(
         assert told.error is None
         page = conversations.list_messages(conversation.id)
         assert [one.text for one in page.items] == ["Until six.", "Are you open?"]
+
+        outside = ("simulate", "sandbox", "--from", PEER, "--to", NUMBER, "--picture")
+        assert server.flask(*outside).returncode == 0
+        files = client.MediaApi(api)
+        shown = eventually(lambda: kept_file(conversations.list_messages(conversation.id).items[0]))
+        assert shown.content_type == "image/jpeg"
+        assert files.get_media(shown.id)[:2] == files.get_media_thumbnail(shown.id)[:2] == JPEG
+        uploaded = files.upload_media(file=("map.jpg", jpeg()))
+        asked = client.NewMessage(
+            conversation_id=conversation.id, text="Here we are.", media_ids=[uploaded.id]
+        )
+        with_file = messages.send_message(asked)
+        assert [one.id for one in with_file.media] == [uploaded.id]
+        eventually(lambda: messages.get_message(with_file.id).status == "sent")
+        since = client.MeApi(api).get_me().sync_token
+        done = server.flask("simulate-status", "sandbox", "delivered", "--message", with_file.id)
+        assert done.returncode == 0, done.stderr
+        told = eventually(
+            lambda: (m := messages.get_message(with_file.id)).status == "delivered" and m
+        )
+        assert (told.state, told.error) == ("delivered", None)
+        news = client.EventsApi(api).sync(since=since, timeout=20).events
+        assert (with_file.id, "delivered") in [
+            (one.message.id, one.message.status) for one in news if one.message
+        ]
+        assert files.get_media(uploaded.id)[:2] == JPEG
+        mark = conversations.mark_conversation_read(
+            conversation.id, client.Read(up_to_seq=told.seq)
+        )
+        assert mark.unread_count == 0
+
         group = client.NewMessage(to=client.NewMessageTo([PEER, "+13035550178"]), text="Both")
         assert messages.send_message(group).to == [PEER, "+13035550178"]
 

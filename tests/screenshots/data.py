@@ -5,19 +5,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import requests
+from sqlalchemy import update
 
 from services.gateway import load_environment
+from services.store.database.schema import sightings
+from services.store.database.store import Store
 from tests.conftest import AT_ANY_HOUR, settings_file
 from tests.server import UNLIMITED, Server
 from tests.waiting import PATIENCE, eventually
 from torture.clock import WallClock
 
 NOW = datetime(2026, 3, 11, 15, 24, 30, tzinfo=UTC)  # a Wednesday
+# When the parts of the story begin; each of its steps is a minute later, however long it takes.
+YESTERDAY = NOW.replace(day=10, hour=14, minute=2, second=1)
+THIS_MORNING = NOW.replace(hour=13, minute=5, second=1)
+JUST_NOW = NOW.replace(hour=15, minute=12, second=1)
 ZONE = "America/New_York"  # of the operator and of the browser
 PASSWORD = "a good password"
 FRONT_DESK = "+12025550100"
@@ -97,7 +104,7 @@ def running(folder: Path) -> Iterator[Data]:
     }
     server = Server(storage, env)
     data = Data(server, clock)
-    data.stop_clock(NOW.replace(day=10, hour=14, minute=2, second=1))
+    data.stop_clock(YESTERDAY)
     server.start()
     try:
         _Story(data).tell()
@@ -114,16 +121,20 @@ class _Story:
     def __init__(self, data: Data) -> None:
         self.data = data
         self.server = data.server
+        self.now = YESTERDAY
         self.count = 0
         self.tokens: dict[str, str] = {}
 
     def tell(self) -> None:
         """Write and receive everything; each step is kept before the next."""
         for extension, name in (("201", "Grace Example"), ("202", "Henri Example")):
+            self.next_minute()
             assert self.server.flask("extensions", "name", extension, name).returncode == 0
+            self.next_minute()
             made = self.server.json("devices", "add", extension, "--name", f"Desk of {name}")
             self.tokens[extension] = made["token"]
         for number, name in NAMES.items():
+            self.next_minute()
             self.api("PUT", f"/contacts/{number}", json={"name": name})
         self.comes(SILENT, "Please stop writing to me")
         self.comes(SILENT, "STOP")
@@ -131,19 +142,23 @@ class _Story:
         self.goes(ANN, "Yes, from nine to one. Shall I put something aside for you?", "202")
         self.comes(BEN, "The invoice has the old address. Could you send it again?", to=SALES)
         self.comes(PARCEL, "Is the parcel there yet?", to="+12025550199")
-        self.data.stop_clock(NOW.replace(hour=13, minute=5, second=1))
+        self.begin(THIS_MORNING)
         self.comes(ANN, "Great! This is where we met:", "/sandbox/static/bridge.jpg")
         self.data.picture = self.messages(ANN)[0]["id"]
         self.goes(ANN, "See https://example.com/way, or call (202) 555-0160.")
         self.comes(STRANGER, "Your code is 123 456. Do not share it with anybody at all.")
         self.data.failed = self.goes(CLEO, "Your order is ready on Saturday.")
+        self.next_minute()
+        self.next_minute()
         self.post({"receipt": self.data.failed, "status": "failed"})
         eventually(lambda: self.messages(CLEO)[0]["status"] == "failed")
+        self.next_minute()
         self.api(
             "POST",
             "/messages",
             json={"to": [BEN, CLEO], "from": FRONT_DESK, "text": "Dinner at seven?"},
         )
+        self.next_minute()
         self.api(
             "POST",
             "/messages",
@@ -154,6 +169,7 @@ class _Story:
                 "send_at": "2026-03-12T14:00:00Z",
             },
         )
+        self.next_minute()
         asked = {
             "name": "Closed on Friday",
             "from": FRONT_DESK,
@@ -167,11 +183,29 @@ class _Story:
         eventually(
             lambda: self.api("GET", f"/bulk-sends/{self.data.bulk_send}")["counts"].get("sent") == 3
         )
+        self.next_minute()
         requests.post(self.webhook, json=["what is this"], timeout=PATIENCE)
-        self.data.stop_clock(NOW.replace(hour=15, minute=12, second=1))
+        self.begin(JUST_NOW)
         self.comes(BEN, "Thank you, that was quick 👍", to=SALES)
         self.comes(ANN, "One more thing: is there a ramp for a wheelchair at the side entrance?")
+        self.next_minute()
         self.api("PUT", f"/contacts/{PARCEL}", json={"name": "Parcel service"})
+        self.see_carrier_now()
+
+    def see_carrier_now(self) -> None:
+        """The last webhook and send; the server notes each twice a minute of the true time."""
+        store = Store(None, self.server.storage)
+        store.write(lambda tx: tx.execute(update(sightings).values(at=self.now.timestamp())))
+        store.close()
+
+    def begin(self, at: datetime) -> None:
+        """A part of the story begins."""
+        self.now = at
+        self.data.stop_clock(at)
+
+    def next_minute(self) -> None:
+        """A step begins: at the same minute in every run, also on a slow machine."""
+        self.begin(self.now + timedelta(minutes=1))
 
     @property
     def webhook(self) -> str:
@@ -179,10 +213,12 @@ class _Story:
         return f"{self.server.url}/webhook/sandbox/sms?token={token}"
 
     def post(self, event: dict[str, Any]) -> None:
+        """What the carrier's webhook gets."""
         requests.post(self.webhook, json=event, timeout=PATIENCE).raise_for_status()
 
     def comes(self, peer: str, text: str, *media: str, to: str = FRONT_DESK) -> None:
         """Somebody outside writes; until the message and its files are there."""
+        self.next_minute()
         self.count += 1
         files = [f"{self.server.url}{path}" for path in media]
         self.post({"id": f"o{self.count}", "from": peer, "to": to, "text": text, "media": files})
@@ -198,6 +234,7 @@ class _Story:
 
     def goes(self, peer: str, text: str, extension: str = "201") -> str:
         """We write; until it is sent. Returns the message's id."""
+        self.next_minute()
         asked = {"to": peer, "from": FRONT_DESK, "text": text}
         sent = self.api("POST", "/messages", extension, json=asked)
         eventually(lambda: self.messages(peer)[0]["status"] in ("sent", "delivered"))

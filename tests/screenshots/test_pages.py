@@ -8,9 +8,19 @@ from PIL import Image, ImageDraw
 from app import create_app
 from scripts import translations
 from tests.admin.conftest import PASSWORD
+from tests.screenshots import docs_images
+from tests.screenshots.camera import SCHEMES, SIZES
 from tests.screenshots.compare import compare
 from tests.screenshots.contact_sheet import write_sheets
-from tests.screenshots.pages import LANGUAGES, NO_PAGES, OPERATOR, OTHERS, PHONE, SIGN_IN
+from tests.screenshots.pages import (
+    LANGUAGES,
+    NO_PAGES,
+    OPERATOR,
+    OTHERS,
+    PHONE,
+    PHONE_VIEWS,
+    SIGN_IN,
+)
 
 
 @pytest.fixture
@@ -51,6 +61,27 @@ def test_the_app_is_photographed_in_all_its_languages() -> None:
     assert LANGUAGES.keys() == {"en", *translations.LANGUAGES}
 
 
+def test_every_picture_of_the_documentation_is_made_from_a_screenshot(tmp_path: Path) -> None:
+    assert {path.stem for path in docs_images.FOLDER.iterdir()} == docs_images.SHOWN.keys()
+    views = {f"phone/{language}/{view}" for language in LANGUAGES for view in PHONE_VIEWS}
+    pages = {f"operator/{one.name}" for one in OPERATOR} | {f"other/{one.name}" for one in OTHERS}
+    for taken, _ in docs_images.SHOWN.values():
+        page, width, scheme = taken.rsplit("-", 2)
+        assert page in views | pages
+        assert page.startswith(docs_images.PARTS)
+        assert int(width) in SIZES
+        assert scheme in SCHEMES
+        file = tmp_path / f"{taken}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (int(width), 2000), "white").save(file)
+    written = tmp_path / "written"
+    written.mkdir()
+    docs_images.write(tmp_path, written)
+    for name, (_, height) in docs_images.SHOWN.items():
+        with Image.open(written / f"{name}.png") as picture:
+            assert picture.height == height
+
+
 def test_a_comparison_names_what_changed_by_page(tmp_path: Path) -> None:
     before, now, differences = (tmp_path / name for name in ("before", "now", "differences"))
     for folder in (before, now):
@@ -72,6 +103,23 @@ def test_a_comparison_names_what_changed_by_page(tmp_path: Path) -> None:
         "1 changed, 1 new, 1 gone, 1 the same",
     ]
     assert [path.name for path in differences.rglob("*.png")] == ["list-390-light.png"]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "colour", "is_change"),
+    [(37, 199, False), (37, 150, True), (300, 199, True), (2000, 250, False)],
+)
+def test_a_few_faint_pixels_are_round_corners(
+    tmp_path: Path, pixels: int, colour: int, is_change: bool
+) -> None:
+    for name in ("before", "now"):
+        (tmp_path / name).mkdir()
+        Image.new("L", (40, 50), "white").save(tmp_path / name / "page-390-light.png")
+    picture = Image.new("L", (40, 50), "white")
+    picture.putdata([colour] * pixels + [255] * (2000 - pixels))
+    picture.save(tmp_path / "now" / "page-390-light.png")
+    found = compare(tmp_path / "before", tmp_path / "now", tmp_path / "differences")
+    assert bool(found.changed) is is_change
 
 
 def test_a_longer_page_has_changed(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { openSheet } from "./sheet.js";
 import { state } from "./state.js";
 import { STATES, authorOf, fullTime, listOf, nameOf, ownName, spoken } from "./format.js";
-import { reasonFor } from "./reasons.js";
+import { whyFailed } from "./remedies.js";
 import { t } from "./words.js";
 
 export function openDetails(message) {
@@ -21,7 +21,8 @@ function inbound({ from, to, created_at }) {
   ];
 }
 
-function outbound({ from, to, sent_by, segments, media, created_at, updated_at, send_at, status, error }) {
+function outbound(message) {
+  const { from, to, sent_by, segments, media, created_at, updated_at, send_at, status, error } = message;
   return [
     [t("To"), listOf(to.map(person))],
     [t("From"), place(from)],
@@ -30,7 +31,7 @@ function outbound({ from, to, sent_by, segments, media, created_at, updated_at, 
     [t("Scheduled for"), send_at && fullTime(send_at)],
     [t("State"), STATES[status]],
     [t("Since"), fullTime(updated_at)],
-    [t("Reason"), reasonFor(error?.code, error?.reason)],
+    [t("Reason"), whyFailed(message)],
     [t("The carrier's code"), error?.code],
     [t("Segments"), !media.length && segments],
   ];

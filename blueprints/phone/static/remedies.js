@@ -7,6 +7,7 @@ import * as db from "./db.js";
 import { say } from "./dom.js";
 import { filesOf } from "./message_files.js";
 import { outbox } from "./outbox.js";
+import { reasonFor } from "./reasons.js";
 import { stateOf } from "./scheduled_texts.js";
 import { confirm } from "./sheet.js";
 import { state } from "./state.js";
@@ -39,9 +40,17 @@ export function remedies(talk, message) {
 
 // Whether the carrier says that the number of a message's recipient is not in service, or takes no texts.
 export function cannotBeReached({ direction, from, error }) {
-  const own = direction === "out" && state.me?.numbers.find((one) => one.number === from);
+  const own = direction === "out" && ownNumber(from);
   return Boolean(error?.code && own?.final_error_codes?.includes(error.code));
 }
+
+// Why a message has failed or may have failed; empty if it has not.
+export function whyFailed({ from, status, error }) {
+  if (!error) return "";
+  return reasonFor(error.code, error.reason, ownNumber(from)?.carrier, status === "unknown" ? "unconfirmed" : "") ?? "";
+}
+
+const ownNumber = (number) => state.me?.numbers.find((one) => one.number === number);
 
 async function repeatUnknown(talk, message) {
   const wanted = await confirm(

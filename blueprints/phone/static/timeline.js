@@ -1,12 +1,12 @@
 // Rows of a conversation in order: days, messages, and the outbox; apart from them, its scheduled texts.
 
 import { outbox } from "./outbox.js";
-import { HOPELESS, calls, cannotBeReached, remedies } from "./remedies.js";
+import { HOPELESS, calls, cannotBeReached, remedies, whyFailed } from "./remedies.js";
 import { openRefused, openScheduled } from "./scheduled_sheet.js";
 import { stateOf } from "./scheduled_texts.js";
 import { state } from "./state.js";
 import { authorOf, dayOf, laterAt, nameOf, sameMembers, titleOf } from "./format.js";
-import { reasonFor, whyItWaits } from "./reasons.js";
+import { whyItWaits } from "./reasons.js";
 import { t } from "./words.js";
 
 const TOGETHER = 5 * 60_000; // messages of one side within these milliseconds stand close
@@ -95,7 +95,7 @@ function kept(talk, message, reactions = {}) {
 
 // Why a message was not delivered; where sending it again cannot help, with what to do instead.
 function reasonOf(message) {
-  const reason = reasonFor(message.error?.code, message.error?.reason) ?? "";
+  const reason = whyFailed(message);
   return reason && cannotBeReached(message) ? t("{reason} Check the number, or reach them another way.", { reason }) : reason;
 }
 

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from scripts.translations import PHONE
+from services.providers import PROVIDERS
 from tests.browser.phone.world import SHARED_NUMBER, World, row, shown, spoken
 from tests.waiting import eventually
 
 Open = Callable[..., Any]
 LOCALES = {"es": "es-MX", "fr-CA": "fr-CA", "de": "de-DE"}
+LONG_NAME = "Maximiliane Featherstonehaugh-Hernández of the Accounts Office"
 # Everything that a person sees or hears of the page as it stands.
 WORDS = """() => {
   const found = [];
@@ -57,11 +59,12 @@ def english(page: Any, words: dict[str, Any]) -> list[str]:
     )
 
 
-def paired(open_page: Open, world: World, language: str) -> Any:
+def paired(open_page: Open, world: World, language: str, width: int = 390) -> Any:
+    """The app with a code to connect. Nothing moves: what slides in is outside for a while."""
     page = open_page(
         f"/phone/#code={world.code()}",
-        locale=LOCALES[language],
-        viewport={"width": 390, "height": 844},
+        locale=LOCALES.get(language, "en-US"),
+        viewport={"width": width, "height": 844},
         reduced_motion="reduce",
     )
     page.locator("#pairing button[type=submit]").wait_for()
@@ -120,6 +123,67 @@ def test_nothing_is_english_and_everything_fits(
             assert page.evaluate(OUTSIDE) == [], (view, width)
         if folder:
             page.screenshot(path=Path(folder) / f"{language}-{view}.png")
+
+
+@pytest.mark.parametrize("language", ["en", *LOCALES])
+def test_the_head_of_a_conversation_fits_the_smallest_phone(
+    open_page: Open, world: World, language: str
+) -> None:
+    """The title gives way: the button back with its count, the call and the menu stay whole."""
+    page, peer, other = paired(open_page, world, language, 320), world.peer(), world.peer()
+    name = f"{peer[-4:]} {LONG_NAME}"
+    world.api("PUT", f"/contacts/{peer}", json={"name": name})
+    world.text(peer, "hi")
+    world.text(other, "hi")
+    conversation = eventually(lambda: world.conversation(peer))
+    world.api("POST", f"/conversations/{conversation['id']}/assign", json={"owner": "202"})
+    page.locator("#pairing button[type=submit]").click()
+    row(page, name).click()
+    page.locator(".back-count:visible").wait_for()
+    head = page.locator(".talk:not(.new) > .bar")
+    places = [one.bounding_box() for one in head.locator(".back, .talk-title, .icon-button").all()]
+    places.sort(key=lambda place: place["x"])
+    assert len(places) == 4
+    ends = [0.0, *(place["x"] + place["width"] for place in places), 320.0]
+    starts = [*(place["x"] for place in places), 320.0]
+    assert all(end <= start for end, start in zip(ends, starts, strict=False)), places
+    assert [place["width"] for place in places if place is not places[1]] == [44, 44, 44]
+    assert places[1]["width"] > 100
+    assert head.locator("h1").evaluate(
+        "(node) => node.scrollWidth > node.clientWidth"
+    )  # cut, with an ellipsis
+
+
+@pytest.mark.parametrize("language", LOCALES)
+def test_each_code_of_a_carrier_has_a_sentence(
+    open_page: Open, world: World, language: str
+) -> None:
+    page = paired(open_page, world, language)
+    said = page.evaluate(
+        """async (tables) => {
+            const { loadWords } = await import("/phone/words.js");
+            await loadWords();
+            const { reasonFor } = await import("/phone/reasons.js");
+            return Object.entries(tables).flatMap(([carrier, codes]) =>
+                codes.map((code) => [`${carrier} ${code}`, reasonFor(code, "English", carrier)]));
+        }""",
+        {each.name: [*each.causes, "no such code"] for each in PROVIDERS},
+    )
+    assert len(said) > 300
+    translated = set(map(str, catalogue(language).values()))
+    for code, words in said:
+        known = words in translated and words != "English"
+        assert known is not code.endswith("no such code"), (code, words)
+
+
+def test_a_carriers_reason_is_in_the_persons_language(open_page: Open, world: World) -> None:
+    words, page, peer = catalogue("de"), paired(open_page, world, "de"), world.peer()
+    page.locator("#pairing button[type=submit]").click()
+    world.text(peer, "Hallo")
+    world.api("POST", "/messages", json={"to": peer, "from": SHARED_NUMBER, "text": "123"})
+    world.receipt(world.sent(peer)["id"], "out-of-service")
+    row(page, spoken(peer)).click()
+    page.get_by_text(words["The number is wrong or not in service."]).wait_for()
 
 
 def test_the_check_finds_english_words(open_page: Open, world: World) -> None:
