@@ -10,7 +10,6 @@ import click
 
 from blueprints.cli.filters import filter_options
 from blueprints.cli.parts import parts
-from blueprints.cli.private_file import close_to_others
 from blueprints.cli.progress import progress_shown
 from blueprints.cli.terminal import command
 from services.core.messages import Message
