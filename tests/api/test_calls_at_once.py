@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from tests.api.conftest import MINE, THEIRS, Service
+from tests.waiting import PATIENCE
 
 CALLS_AT_ONCE = 8
 ROUNDS = 10
@@ -15,7 +16,7 @@ def test_each_call_is_made_with_the_rights_of_its_own_device(service: Service) -
     service.receive(THEIRS)
     phones = [service.pair("201"), service.pair("202")]
     own = [phone.read("/conversations")["items"][0]["id"] for phone in phones]
-    gate = threading.Barrier(CALLS_AT_ONCE)
+    gate = threading.Barrier(CALLS_AT_ONCE, timeout=PATIENCE)
 
     def call(index: int) -> list[tuple[int, Any]]:
         extension = index % len(phones)

@@ -178,11 +178,5 @@ def test_the_lines_in_the_docs_make_the_files(
     ids = {one.id for one in stored(terminal)}
     assert len(ids) == 200 * 4 + 6
     direct = terminal.json("migrate", "freepbx", "--yes")
-    assert direct["done"] == {
-        "numbers": 0,
-        "extensions": 0,
-        "contacts": 0,
-        "opt_outs": 0,
-        "messages": 0,
-    }
+    assert not any(direct["done"].values())
     assert {one.id for one in stored(terminal)} == ids

@@ -97,13 +97,13 @@ CALLER: ContextVar[int] = ContextVar("caller")
 
 def test_work_that_commits_together_runs_in_the_context_of_its_own_thread(store: Store) -> None:
     """As in a web server: whose request it is stands in a context variable."""
-    gate = threading.Barrier(8)
+    gate = threading.Barrier(8, timeout=PATIENCE)
 
     def one(caller: int) -> tuple[int | None, int, bool]:
         def work(_tx: Connection) -> tuple[int | None, int, bool]:
-            return CALLER.get(None), threading.get_ident(), time_limits.left() < 10.0
+            return CALLER.get(None), threading.get_ident(), time_limits.left() < 26.0
 
-        store.limits.extend(9.0)
+        store.limits.extend(25.0)
         CALLER.set(caller)
         gate.wait()
         return store.write(work)
