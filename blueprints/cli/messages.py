@@ -37,7 +37,7 @@ group = Group("messages", help="Messages: list them, look into one, try a failed
 
 @group.command("list")
 @click.option("--unrouted", is_flag=True, help="Only those whose number nobody is set up for.")
-@click.option("--dead", is_flag=True, help="What was given up, with the reasons.")
+@click.option("--dead", is_flag=True, help="What could not be delivered, with the reasons.")
 @filter_options
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only older than this “seq”.")
 @click.option(
@@ -170,7 +170,7 @@ def _list_dead(limit: int, as_json: bool) -> None:
             )
             for job in letters
         ],
-        "Nothing was given up.",
+        "Everything was delivered.",
     )
 
 
