@@ -148,7 +148,9 @@ class OperatorActions:
     def drop(self, call_id: int) -> None:
         """Delete a call from quarantine. Raises ``RequestRefused`` where it is not there."""
         if not self._store.write(lambda tx: quarantine.drop(tx, call_id)):
-            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
+            raise RequestRefused(
+                "not_found", "There is no such unreadable carrier message.", status=404
+            )
         log.warning("dropped from quarantine by the operator", call=call_id)
 
 
