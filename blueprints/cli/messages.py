@@ -90,7 +90,7 @@ def _print_list(found: Sequence[Message]) -> None:
                 message.number,
                 "<-" if message.direction == "in" else "->",
                 ", ".join(names.get(one, one) for one in message.participants or (message.peer,)),
-                str(message.status) if message.routed else "unrouted",
+                str(message.status) if message.routed else "unassigned",
                 *((_send_time(message),) if with_send_time else ()),
                 _content(message),
             )
@@ -192,7 +192,7 @@ def _print_message(message: Message) -> None:
             ("Number", message.number),
             ("Peer", ", ".join(message.participants) or message.peer),
             ("Sent by" if is_mail else "Extension", extensions),
-            ("Status", message.status if message.routed else "unrouted"),
+            ("Status", message.status if message.routed else "unassigned"),
             ("To be sent" if waits else "Scheduled", moment(message.send_at) if later else ""),
             ("Waits because", message.waits_because or ""),
             ("Rule", message.rule or ""),

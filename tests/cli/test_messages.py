@@ -54,7 +54,8 @@ def test_messages_are_listed_by_what_is_asked_for(terminal: Terminal) -> None:
     assert ids("--text", "nobody", "--number", NUMBER) == ids("--text", "!") == []
     table = terminal.flask("messages", "list").output.splitlines()
     assert [line.split()[0] for line in table[1:4]] == [one.id[-8:] for one in (sent, lost, came)]
-    assert "unrouted" in table[2]
+    assert "unassigned" in table[2]
+    assert "unassigned" in terminal.flask("messages", "show", lost.id).output
 
 
 def test_scheduled_texts_are_listed_with_their_times_and_why_they_wait(
