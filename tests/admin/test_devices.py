@@ -97,7 +97,9 @@ def test_a_test_says_what_the_push_service_said(
 
 
 def test_a_device_without_push_cannot_be_tested(operator: Operator) -> None:
-    assert "not pushed to" in operator.post(f"/devices/{add(operator)}/test", 409)
+    assert "Notifications are off on this device" in operator.post(
+        f"/devices/{add(operator)}/test", 409
+    )
 
 
 def test_hostile_names_stay_text(operator: Operator) -> None:
