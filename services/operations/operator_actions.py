@@ -28,8 +28,8 @@ from services.store.jobs import Job, JobKind
 log = structlog.get_logger()
 BATCH = 100  # jobs in one transaction
 OPERATOR = "operator"  # the event of a receipt that no carrier has sent
-AGAIN = "The operator asked for another attempt."
-AGAIN_UNKNOWN = "The operator had it sent again, though it may have been sent."
+AGAIN = "The administrator asked for another attempt."
+AGAIN_UNKNOWN = "The administrator had it sent again, though it may have been sent."
 
 
 class OperatorActions:

@@ -411,7 +411,7 @@ def test_what_may_have_been_sent_is_sent_again_only_when_asked_for(operator: Ope
     operator.post(f"/messages/{message.id}/settle", 404, **{"as": "nonsense"})
     assert status(operator, message) is Status.UNKNOWN
     said = plain(operator.post(f"/messages/{message.id}/settle", **{"as": "again"}))
-    assert "though it may have been sent" in said
+    assert "The administrator had it sent again, though it may have been sent." in said
     work(operator)
     assert status(operator, message) is Status.SENT
 
