@@ -24,7 +24,7 @@ test-all: $(VENV)/.dev ## every test but those of a release
 	$(PYTEST) -m "not faults and not release"
 	$(BIN)/python -m pytest -m "faults and not release"
 
-test-release: $(VENV)/.dev ## what takes hours: before a release
+test-release: $(VENV)/.dev ## what takes hours: before a release; BEFORE=folder: as for screenshots
 	$(PYTEST) -m release
 	$(BIN)/python -m torture
 	$(BIN)/python -m torture --mutants

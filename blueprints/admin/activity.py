@@ -170,15 +170,16 @@ def _rate(found: Activity, span: Span) -> Chart:
 def _pushes(found: Activity, span: Span) -> Chart:
     def summary(figures: Figures) -> str:
         if not figures.pushes.total():
-            return "no pushes"
+            return "no notifications"
         half, most = _seconds(figures.pushed(MEDIAN)), _seconds(figures.pushed(MOST))
-        return f"median {half}, 95 % {most}, of {counted(figures.pushes.total(), 'push', 'pushes')}"
+        total = counted(figures.pushes.total(), "notification", "notifications")
+        return f"median {half}, 95 % {most}, of {total}"
 
     return Chart(
         "pushes",
-        "Pushes",
-        "How long it took from a text's arrival until the push to a phone was taken. They are "
-        "counted two minutes after it.",
+        "Notifications",
+        "How long it took from a text's arrival until the notification of a phone was accepted. "
+        "They are counted two minutes after it.",
         charts.lines(
             _steps(found, span, summary),
             [
@@ -187,8 +188,8 @@ def _pushes(found: Activity, span: Span) -> Chart:
             ],
             [*((_level(at) or 0.0, word) for at, word in LEVEL_LABELS.items()), (1.0, "later")],
         ),
-        [("half", "half of them"), ("most", "95 % of them")],
-        ["Half of them", "95 % of them", "Pushes"],
+        [("half", "Median"), ("most", "95 %")],
+        ["Median", "95 %", "Notifications"],
         _rows(
             found,
             lambda figures: [

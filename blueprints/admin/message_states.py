@@ -9,7 +9,7 @@ STATES = {
     Status.RECEIVED: ("Received", "quiet"),
     Status.QUEUED: ("Queued", "busy"),
     Status.SENDING: ("Being sent", "busy"),
-    Status.UNKNOWN: ("May have been sent", "warn"),
+    Status.UNKNOWN: ("May not have been sent", "warn"),
     Status.SENT: ("Sent", "good"),
     Status.DELIVERED: ("Delivered", "good"),
     Status.FAILED: ("Failed", "bad"),

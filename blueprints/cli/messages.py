@@ -37,7 +37,7 @@ group = Group("messages", help="Messages: list them, look into one, try a failed
 
 @group.command("list")
 @click.option("--unrouted", is_flag=True, help="Only those whose number nobody is set up for.")
-@click.option("--dead", is_flag=True, help="What was given up, with the reasons.")
+@click.option("--dead", is_flag=True, help="What could not be delivered, with the reasons.")
 @filter_options
 @click.option("--before", type=click.IntRange(1, 2**63 - 1), help="Only older than this “seq”.")
 @click.option(
@@ -90,7 +90,7 @@ def _print_list(found: Sequence[Message]) -> None:
                 message.number,
                 "<-" if message.direction == "in" else "->",
                 ", ".join(names.get(one, one) for one in message.participants or (message.peer,)),
-                str(message.status) if message.routed else "unrouted",
+                str(message.status) if message.routed else "unassigned",
                 *((_send_time(message),) if with_send_time else ()),
                 _content(message),
             )
@@ -170,7 +170,7 @@ def _list_dead(limit: int, as_json: bool) -> None:
             )
             for job in letters
         ],
-        "Nothing was given up.",
+        "Everything was delivered.",
     )
 
 
@@ -192,7 +192,7 @@ def _print_message(message: Message) -> None:
             ("Number", message.number),
             ("Peer", ", ".join(message.participants) or message.peer),
             ("Sent by" if is_mail else "Extension", extensions),
-            ("Status", message.status if message.routed else "unrouted"),
+            ("Status", message.status if message.routed else "unassigned"),
             ("To be sent" if waits else "Scheduled", moment(message.send_at) if later else ""),
             ("Waits because", message.waits_because or ""),
             ("Rule", message.rule or ""),

@@ -25,7 +25,7 @@ KIND = click.Choice([str(kind) for kind in JobKind])
 def retry(
     message_id: str | None, job_id: int | None, kind: str | None, yes: bool, resend_unknown: bool
 ) -> None:
-    """Do again what was given up for message ID (see: flask messages list --dead)."""
+    """Try again what could not be delivered of message ID (see: flask messages list --dead)."""
     if kind is not None:
         if message_id or job_id or resend_unknown:
             raise click.UsageError("--all goes with --yes only.")
@@ -45,7 +45,7 @@ def retry(
     for job in revived:
         click.echo(escaped(f"Due again: {job.kind} {job.target}".rstrip()))
     if not revived:
-        click.echo("Nothing was given up for this message.")
+        click.echo("Nothing of this message is left to try again.")
 
 
 def _retry_all(kind: JobKind, *, sure: bool) -> None:

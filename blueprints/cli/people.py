@@ -39,8 +39,9 @@ def export(number: str, folder: Path) -> None:
     """Write everything that is kept of NUMBER into the new FOLDER.
 
     person.json holds name and note, the messages, the opt-outs with their proofs, where bulk sends
-    left the person out, and the webhooks in quarantine and in the inbox; files are below media/.
-    Of group conversations it has what this person wrote, and what was sent or is scheduled to them.
+    left the person out, and carrier messages that are unreadable or not processed yet; files are
+    below media/. Of group conversations it has what this person wrote, and what was sent or is
+    scheduled to them.
     """
     them = requested(known_as, number, parts().country)
     known = parts().retention.person(them)
@@ -86,7 +87,7 @@ def forget(number: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Delete for good what is kept of NUMBER.
 
     That is every message to and from it, with files; what it wrote in groups; its name and note;
-    webhooks in quarantine that name it. What others wrote in the same groups stays; what is
+    unreadable carrier messages that name it. What others wrote in the same groups stays; what is
     scheduled to these groups is cancelled. If the person has opted out, that stays without the
     number (as an HMAC), so that nobody texts them again. Exit code 1 if something had to stay
     because it is still being processed or delivered.

@@ -94,7 +94,7 @@ def _print_counts(found: Outdated, ages: Ages) -> None:
             (
                 ("Older than", moment(ages.messages)),
                 ("Messages", found.messages),
-                ("  given up", found.given_up),
+                ("  could not be delivered", found.given_up),
                 ("  unassigned", found.unrouted),
                 ("Conversations", found.conversations),
                 ("Unreadable carrier messages", found.quarantined),

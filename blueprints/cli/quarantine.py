@@ -22,7 +22,7 @@ from services.core.commands import flask_command
 from services.core.errors import RequestRefused
 from services.store import quarantine
 
-group = Group("quarantine", help="Webhooks that could not be read.")
+group = Group("quarantine", help="Unreadable carrier messages.")
 MOST = 1000
 ROW_ID = click.IntRange(1, 2**63 - 1)
 
@@ -30,7 +30,7 @@ ROW_ID = click.IntRange(1, 2**63 - 1)
 @group.command("list")
 @json_option
 def show_list(as_json: bool) -> None:
-    """List what waits in quarantine, the oldest first (at most 1000)."""
+    """List unreadable carrier messages, the oldest first (at most 1000)."""
     rows = parts().store.read(lambda tx: quarantine.waiting(tx, MOST))
     if as_json:
         document(
@@ -52,7 +52,7 @@ def show_list(as_json: bool) -> None:
             (row.id, row.provider, brief_moment(row.received_at), len(row.body), short(row.reason))
             for row in rows
         ],
-        "The quarantine is empty.",
+        "No unreadable carrier messages.",
     )
     if rows:
         name_time_zone()

@@ -99,7 +99,7 @@ def _list(found: Matches, as_json: bool) -> None:
                 brief_moment(one.created_at),
                 "<-" if one.direction == "in" else "->",
                 ", ".join(one.participants) or one.peer,
-                one.status if one.routed else "unrouted",
+                one.status if one.routed else "unassigned",
                 short(one.text),
             )
             for one in found.messages

@@ -166,7 +166,7 @@ class PushDelivery:
         if channel is None:
             raise RequestRefused(
                 "no_push",
-                "This device is not pushed to. Register its push address first: "
+                "Notifications are off on this device. Register its push address first: "
                 "PUT /devices/{id} with “push”.",
                 status=409,
             )

@@ -31,7 +31,9 @@ class Replay:
         """
         row = self.store.read(lambda tx: quarantine.by_id(tx, quarantine_id))
         if row is None or row.replayed_at is not None:
-            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
+            raise RequestRefused(
+                "not_found", "There is no such unreadable carrier message.", status=404
+            )
         provider = self.providers.get(row.provider)
         if provider is None:
             raise RequestRefused("carrier_off", f"{row.provider} is not configured.", status=409)

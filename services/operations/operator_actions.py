@@ -28,8 +28,8 @@ from services.store.jobs import Job, JobKind
 log = structlog.get_logger()
 BATCH = 100  # jobs in one transaction
 OPERATOR = "operator"  # the event of a receipt that no carrier has sent
-AGAIN = "The operator asked for another attempt."
-AGAIN_UNKNOWN = "The operator had it sent again, though it may have been sent."
+AGAIN = "The administrator asked for another attempt."
+AGAIN_UNKNOWN = "The administrator had it sent again, though it may have been sent."
 
 
 class OperatorActions:
@@ -148,7 +148,9 @@ class OperatorActions:
     def drop(self, call_id: int) -> None:
         """Delete a call from quarantine. Raises ``RequestRefused`` where it is not there."""
         if not self._store.write(lambda tx: quarantine.drop(tx, call_id)):
-            raise RequestRefused("not_found", "There is no such call in quarantine.", status=404)
+            raise RequestRefused(
+                "not_found", "There is no such unreadable carrier message.", status=404
+            )
         log.warning("dropped from quarantine by the operator", call=call_id)
 
 

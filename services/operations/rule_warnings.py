@@ -33,10 +33,11 @@ class RuleWarnings:
 
     def _unknown_extensions(self, rules: Rules) -> Iterator[str]:
         known = {ext for entry in self._settings.all() for ext in entry.extensions}
+        known |= {extension for group in rules.groups.values() for extension in group.extensions}
         known |= {device.extension for device in self._store.read(devices.of)}
         for extension in sorted(rules.named_extensions - known):
             yield (
-                f"Extension {with_name(extension, rules.names)} has neither a number nor a device. "
+                f"Extension {with_name(extension, rules.names)} has no number, group or device. "
                 "Check how it is written."
             )
 

@@ -203,10 +203,11 @@ def _done(known: MessageHistory, names: Mapping[str, str]) -> Iterator[Step]:
         failures = [one for one in known.failures if one.job_id == job.id]
         doing = _doing(job, known, names)
         if job.state == "dead" and failures and failures[-1].reason == job.error:
-            last = failures.pop()  # the one with which it was given up
-            yield Step(job.updated_at, f"{doing}: given up", "bad", last.reason, last.code, job)
+            last = failures.pop()  # the one that made it final
+            title = f"{doing}: {_failed(job)}"
+            yield Step(job.updated_at, title, "bad", last.reason, last.code, job)
         elif job.state == "dead":
-            yield Step(job.updated_at, f"{doing}: given up", "bad", job.error or "", job=job)
+            yield Step(job.updated_at, f"{doing}: {_failed(job)}", "bad", job.error or "", job=job)
         for failure in failures:
             if failure.outcome == attempts.AGAIN:
                 yield Step(failure.at, f"{doing}: once more", "busy", failure.reason)
@@ -223,6 +224,12 @@ def _done(known: MessageHistory, names: Mapping[str, str]) -> Iterator[Step]:
             yield Step(job.updated_at, f"{doing}: at it", "busy")
         elif job.state == "due":
             yield Step(job.due, f"{doing}: due", "busy", job.error or "")
+
+
+def _failed(job: Job) -> str:
+    """What a job that will not be tried again by itself has come to."""
+    looked_up = job.kind in (JobKind.FETCH, JobKind.RECONCILE)
+    return "failed" if looked_up else "could not be delivered"
 
 
 def _doing(job: Job, known: MessageHistory, names: Mapping[str, str]) -> str:

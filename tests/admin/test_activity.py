@@ -69,7 +69,7 @@ def test_each_picture_has_its_words_and_its_table(operator: Operator, path: str)
     assert "Twilio 1 received and 0 sent; Wavix 0 received and 5 sent; Sandbox 1 received" in words
     assert "1 delivered, 1 sent, not confirmed, 1 waiting, 1 unknown, 1 failed" in words
     assert "33.3 % delivered, 2 awaiting confirmation" in words
-    assert "no pushes" in words
+    assert "no notifications" in words
     found = pictures(page)
     assert len(found) == page.count("As a table") == 4
     for picture in found:
@@ -126,9 +126,10 @@ def test_pushes_that_took_longer_than_two_minutes(operator: Operator) -> None:
     )  # fmt: skip
     operator.gateway.store.write(lambda tx: jobs.add(tx, [job]))
     count(operator.gateway.store)
-    assert "median later than 2 min, 95 % later than 2 min, of 1 push" in plain(
-        operator.get("/activity?span=month")
-    )
+    words = plain(operator.get("/activity?span=month"))
+    assert "median later than 2 min, 95 % later than 2 min, of 1 notification" in words
+    assert "Median 95 % Notifications" in words
+    assert "push" not in words.lower()
 
 
 def test_the_start_page_has_the_last_day_in_a_row(operator: Operator) -> None:

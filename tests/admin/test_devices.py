@@ -32,6 +32,26 @@ def test_a_phone_is_paired_with_the_code_that_is_shown(make_operator: Make) -> N
     assert "Ann’s phone of 201" in plain(operator.get("/devices/pair"))
 
 
+def test_each_kind_of_phone_has_its_steps_beside_the_code(make_operator: Make) -> None:
+    """On iPhone the app runs from the Home Screen only, and the code works once: connect there."""
+    operator = make_operator(NUMBER_ENTRY)
+    words = plain(operator.post("/devices/pair", 200, kind="phone", extension="201", name=""))
+    places = [
+        words.index(step)
+        for step in (
+            "Android or computer Point the phone’s camera at the code",
+            "Tap “Connect”.",
+            "“Turn on notifications”.",
+            "iPhone or iPad Point the camera at the code. It opens in Safari: do not connect there",
+            "Tap Share, then “Add to Home Screen”.",
+            "Open the app from the Home Screen, enter the code below, and tap “Turn on",
+        )
+    ]
+    assert places == sorted(places)
+    token = plain(operator.post("/devices/pair", 200, kind="server", extension="201", name="Bot"))
+    assert "iPhone" not in token
+
+
 def test_a_token_and_an_account_are_shown_once(make_operator: Make) -> None:
     operator = make_operator(NUMBER_ENTRY)
     page = operator.post("/devices/pair", 200, kind="server", extension="201", name="Robot")
@@ -97,7 +117,9 @@ def test_a_test_says_what_the_push_service_said(
 
 
 def test_a_device_without_push_cannot_be_tested(operator: Operator) -> None:
-    assert "not pushed to" in operator.post(f"/devices/{add(operator)}/test", 409)
+    assert "Notifications are off on this device" in operator.post(
+        f"/devices/{add(operator)}/test", 409
+    )
 
 
 def test_hostile_names_stay_text(operator: Operator) -> None:

@@ -1,7 +1,9 @@
 """People page: extensions with names, numbers, groups, devices; renamed, paired, searched."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,29 @@ def test_many_people_are_found_page_by_page(
     assert "No match" in plain(operator.get("/people?q=nobody+at+all"))
     for odd in ("-1", "x", "99999999", "٣"):
         operator.get(f"/people?page={odd}")
+
+
+def test_groups_and_when_a_device_was_last_seen_are_shown(operator: Operator) -> None:
+    groups = {"sales": {"extensions": ["201", "301"]}, "crew": {"extensions": ["201"]}}
+    document = {"version": 2, "numbers": [ENTRY], "groups": groups}
+    operator.gateway.settings.put_document(json.dumps(document).encode())
+
+    def two_phones(tx: Connection) -> None:
+        for day in (2, 5):
+            device, _ = devices.add(tx, "201", f"Phone {day}")
+            devices.seen(tx, device.id, datetime(2026, 11, day, 14, 30, tzinfo=UTC).timestamp())
+        devices.add(tx, "202", "New")
+
+    operator.gateway.store.write(two_phones)
+    rows = re.findall(r"<tr>.*?</tr>", operator.get("/people"), re.DOTALL)[1:]
+    first, second, third = (plain(row) for row in rows)
+    assert "sales, crew 2 devices of 201 2026-11-05 14:30" in first
+    assert "1 device of 202 never" in second
+    assert "Extension 301 none sales Pair a device of 301" in third
+    person = plain(operator.get("/people/201"))
+    assert "Groups sales, crew Last seen 2026-11-05 14:30" in person
+    assert "Phone 2 notifications off, last seen 2026-11-02 14:30" in person
+    assert "Groups none Last seen never" in plain(operator.get("/people/202"))
 
 
 def test_undelivered_notifications_are_counted(operator: Operator) -> None:

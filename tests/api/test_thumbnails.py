@@ -1,5 +1,6 @@
 """Thumbnails in the API: made when first asked for, by link and by token, gone with the message."""
 
+import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import Connection, select, update
 
 from services.media.thumbnail import Thumbnail, thumbnail_id
 from services.messaging import thumbnails
-from services.store.database.schema import attachments, jobs
+from services.operations.retention import DAY, Ages
+from services.store.database.schema import attachments, jobs, messages
 from tests.api.conftest import API, PEER, SHARED, Phone, Service
 from tests.api.test_media import media_folder, uploaded
 from tests.fakes.s3 import S3Server
@@ -194,6 +196,32 @@ def test_it_is_forgotten_with_its_message(service: Service, phone: Phone) -> Non
     retention.forget(PEER, retention.person(PEER))
     assert stored(service) == []
     assert fetched(service, file["thumbnail_url"]).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["messages", "files"])
+def test_it_is_pruned_by_age_with_its_file(service: Service, phone: Phone, kind: str) -> None:
+    service.receive(SHARED, "hello")
+    old, young = sent(phone, picture()), sent(phone, picture(1200, 900))
+    for file in (old, young):
+        assert fetched(service, file["thumbnail_url"]).status_code == 200
+    assert len(stored(service)) == 4
+    now = time.time()
+
+    def age(tx: Connection) -> None:
+        of_old = attachments.c.id == old["id"]
+        message_id = select(attachments.c.message_id).where(of_old).scalar_subquery()
+        at = now - 100 * DAY
+        tx.execute(update(messages).where(messages.c.id == message_id).values(created_at=at))
+        tx.execute(update(attachments).where(of_old).values(created_at=at))
+        tx.execute(update(jobs).values(state="done", owner=None))
+
+    service.gateway.store.write(age)
+    service.gateway.retention.prune(Ages(**{kind: now - 90 * DAY}))
+    assert [name[-36:] for name in stored(service)] == sorted(
+        [young["id"], thumbnail_id(young["id"])]
+    )
+    assert fetched(service, old["thumbnail_url"]).status_code == 404
+    assert fetched(service, young["thumbnail_url"]).status_code == 200
 
 
 def stored(service: Service) -> list[str]:

@@ -54,7 +54,8 @@ def test_messages_are_listed_by_what_is_asked_for(terminal: Terminal) -> None:
     assert ids("--text", "nobody", "--number", NUMBER) == ids("--text", "!") == []
     table = terminal.flask("messages", "list").output.splitlines()
     assert [line.split()[0] for line in table[1:4]] == [one.id[-8:] for one in (sent, lost, came)]
-    assert "unrouted" in table[2]
+    assert "unassigned" in table[2]
+    assert "unassigned" in terminal.flask("messages", "show", lost.id).output
 
 
 def test_scheduled_texts_are_listed_with_their_times_and_why_they_wait(
@@ -124,7 +125,8 @@ def test_a_message_is_shown_with_its_attempts_and_receipts(terminal: Terminal) -
     )
     terminal.gateway.store.write(lambda tx: statuses.record_status(tx, "sandbox", told))
     shown = terminal.flask("messages", "show", message.id).output
-    for words in (message.id, "outbound", "4720 Not in service.", "given up", "refused", "  Yes\n"):
+    ended = "Handing it to Sandbox: could not be delivered"
+    for words in (message.id, "outbound", "4720 Not in service.", ended, "refused", "  Yes\n"):
         assert words in shown
     content = terminal.json("messages", "show", message.id)
     assert content["error"] == {"code": "4720", "reason": "Not in service."}
@@ -140,8 +142,8 @@ def test_a_message_that_is_not_there_is_said_so(terminal: Terminal) -> None:
         assert "There is no" in terminal.flask("messages", command, "nothing", code=1).stderr
 
 
-def test_what_was_given_up_is_listed_and_tried_again(terminal: Terminal) -> None:
-    assert "Nothing was given up" in terminal.flask("messages", "list", "--dead").output
+def test_what_could_not_be_delivered_is_listed_and_tried_again(terminal: Terminal) -> None:
+    assert "Everything was delivered" in terminal.flask("messages", "list", "--dead").output
     message = given_up(terminal.gateway)
     assert "The number is not in service." in terminal.flask("messages", "list", "--dead").output
     [letter] = terminal.json("messages", "list", "--dead")
@@ -149,7 +151,7 @@ def test_what_was_given_up_is_listed_and_tried_again(terminal: Terminal) -> None
     assert "Due again: send" in terminal.flask("messages", "retry", message.id).output
     assert terminal.json("messages", "list", "--dead") == []
     assert terminal.json("messages", "show", message.id)["status"] == "queued"
-    assert "Nothing was given up" in terminal.flask("messages", "retry", message.id).output
+    assert "left to try again" in terminal.flask("messages", "retry", message.id).output
 
 
 def test_what_may_have_been_sent_is_sent_again_only_on_request(terminal: Terminal) -> None:

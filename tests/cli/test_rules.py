@@ -193,13 +193,22 @@ def test_the_rules_are_listed_with_what_nobody_knows(practice: Terminal) -> None
     lines = told.stdout.splitlines()
     assert lines[0].split()[:3] == ["RULE", "TO", "FROM"]
     assert [line.split()[0] for line in lines[1:5]] == ["Robot", "Copy", "Holiday", "Price"]
-    assert "Extension 209 has neither a number nor a device." in told.stderr
+    assert "Extension 209 has no number, group or device." in told.stderr
     assert "Extension 201" not in told.stderr
     practice.flask("extensions", "name", "209", "Nina Example")
     told = practice.flask("rules", "list")
-    assert "Extension Nina Example (209) has neither a number nor a device." in told.stderr
+    assert "Extension Nina Example (209) has no number, group or device." in told.stderr
     as_json = practice.json("rules", "list")
     assert as_json["inbound"] == json.loads(PRACTICE.read_bytes())["inbound"]
+
+
+def test_an_extension_that_only_a_group_has_is_known(practice: Terminal) -> None:
+    document = json.loads(PRACTICE.read_bytes())
+    document["groups"]["crew"]["extensions"].append("377")
+    practice.gateway.settings.put_document(json.dumps(document).encode())
+    told = practice.flask("rules", "list")
+    assert "Extension 209 has no number, group or device." in told.stderr
+    assert "377" not in told.stderr
 
 
 def test_a_message_names_its_rule(practice: Terminal) -> None:

@@ -360,9 +360,9 @@ def turn_the_sequence_back(gateway: Gateway, _: pytest.MonkeyPatch) -> None:
 
 
 FAULTS: list[tuple[Callable[[Gateway, pytest.MonkeyPatch], None], Invariant, str]] = [
-    (keep_no_message, Invariant.INTAKE, "neither message, repeat, receipt nor quarantine: 1."),
+    (keep_no_message, Invariant.INTAKE, "repeat, receipt nor unreadable call: 1."),
     (lose_a_message, Invariant.MESSAGES, "Messages that were kept and are gone: 1."),
-    (lose_a_call, Invariant.QUARANTINE, "Calls in quarantine that are gone: 1."),
+    (lose_a_call, Invariant.QUARANTINE, "Unreadable carrier messages that are gone: 1."),
     (lose_a_job, Invariant.JOBS, "to be made and are gone undone: 1."),
     (forget_what_was_done, Invariant.DONE, "no longer noted: 1."),
     (send_without_a_job, Invariant.SENDS, "Texts in the queue that nothing will send: 1."),

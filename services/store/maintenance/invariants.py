@@ -239,16 +239,16 @@ _REASONS = {
         "Calls in the inbox that no carrier made",
     ),
     Invariant.INTAKE: (
-        "Parts of carriers' calls that became neither message, repeat, receipt nor quarantine",
-        "Messages, repeats, receipts and calls in quarantine that no carrier brought",
+        "Parts of carriers' calls that became neither message, repeat, receipt nor unreadable call",
+        "Messages, repeats, receipts and unreadable calls that no carrier brought",
     ),
     Invariant.MESSAGES: (
         "Messages that were kept and are gone",
         "Messages that are there and were never taken in",
     ),
     Invariant.QUARANTINE: (
-        "Calls in quarantine that are gone",
-        "Calls in quarantine that never came",
+        "Unreadable carrier messages that are gone",
+        "Unreadable carrier messages that never came",
     ),
     Invariant.JOBS: (
         "Deliveries that were to be made and are gone undone",
