@@ -1,8 +1,8 @@
 """Warnings of mistakes that only the running service can see: each one sentence and one remedy.
 
 Refused webhooks, deliveries that fail again and again, phones that get no notifications, numbers
-that a carrier refuses, checks that have failed, a wrong clock, the certificate of the own web
-server. None of them makes ``/ready`` 503.
+that a carrier refuses, checks that have failed, a wrong clock, the name of APP_URL, the certificate
+of the own web server. None of them makes ``/ready`` 503.
 """
 
 import json
@@ -20,6 +20,7 @@ from services.core.errors import StorageUnwell
 from services.message_settings import MessageSettings
 from services.operations.carrier_status import newest_refusal
 from services.operations.own_certificate import OwnCertificate
+from services.operations.own_name import OwnName
 from services.operations.stray_webhooks import StrayWebhooks
 from services.providers.base import Provider
 from services.providers.error_table import Cause
@@ -72,6 +73,7 @@ class MistakeWarnings:
     channels: Mapping[str, Channel]
     strays: StrayWebhooks
     certificate: OwnCertificate
+    own_name: OwnName
 
     def all(self, paused: Collection[str]) -> list[HealthWarning]:
         """All warnings. Raises ``StorageUnwell``."""
@@ -86,6 +88,10 @@ class MistakeWarnings:
             *_without_address(tx),
             *self._without_device(tx),
             *_clock(tx),
+            *(
+                HealthWarning("dns", reason, remedy=remedy)
+                for reason, remedy in self.own_name.warnings(tx)
+            ),
             *(
                 HealthWarning("certificate", reason, remedy=remedy)
                 for reason, remedy in self.certificate.warnings(tx)

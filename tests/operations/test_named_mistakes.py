@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -201,6 +202,19 @@ def own_certificate_near_its_end(place: Place) -> str:
     return "The certificate of localhost ends in 9 days"
 
 
+def own_name_without_dns(place: Place) -> str:
+    gateway = place.open(APP_URL="https://no-such-host.invalid")
+    place.pair()
+    with place.monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown_name)
+        gateway.own_name.check()
+    return "The name no-such-host.invalid cannot be resolved"
+
+
+def unknown_name(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
 class DateServer(Serving):
     """A server whose Date is ten minutes behind ours."""
 
@@ -304,6 +318,7 @@ MISTAKES: list[tuple[Callable[[Place], str], int]] = [
     (certificate_expired, 200),
     (own_certificate_expired, 200),
     (own_certificate_near_its_end, 200),
+    (own_name_without_dns, 200),
     (clock_is_wrong, 200),
     (disk_nearly_full, 200),
     (dead_subscription, 200),
