@@ -104,11 +104,12 @@ class MistakeWarnings:
             about = f"send:{provider.name}"
             refusal = newest_refusal(seen)
             if refusal is not None and refusal.at > time.time() - DAY:
-                command = flask_command("webhooks")
-                reason = (
-                    f"A call of the webhook of {provider.title} was refused. {refusal.detail} If "
-                    f"it was the carrier's, enter there the address that `{command}` prints."
-                )
+                reason = f"A call of the webhook of {provider.title} was refused. {refusal.detail}"
+                if ".env" not in refusal.detail:  # else it says itself what to change there
+                    reason += (
+                        " If it was the carrier's, enter there the address that "
+                        f"`{flask_command('webhooks')}` prints."
+                    )
                 yield HealthWarning("webhook", reason, about)
             error, sent = seen.get(CarrierEventKind.ERROR), seen.get(CarrierEventKind.SENT)
             if error is not None and (sent is None or sent.at < error.at):
