@@ -67,7 +67,7 @@ from services.messaging.send_times import SendTimes
 from services.messaging.store_parts import PartStore
 from services.messaging.thumbnails import Thumbnails
 from services.messaging.uploads import Uploads
-from services.operations import housekeeping, own_certificate, retention, statistics
+from services.operations import housekeeping, own_certificate, own_name, retention, statistics
 from services.operations.admin_auth import AdminAuth
 from services.operations.audit import Audit
 from services.operations.carrier_status import CarrierStatus
@@ -89,6 +89,7 @@ from services.operations.mistake_warnings import MistakeWarnings
 from services.operations.operator_actions import OperatorActions
 from services.operations.opt_out_register import OptOutRegister
 from services.operations.own_certificate import OwnCertificate
+from services.operations.own_name import OwnName
 from services.operations.probe_key import ProbeKey
 from services.operations.restore import Restore
 from services.operations.retention import Retention
@@ -313,6 +314,7 @@ class Gateway:
         self.config_findings = ConfigFindings(environment, self.settings)
         self.stray_webhooks = StrayWebhooks(self.store, self.providers)
         self.own_certificate = OwnCertificate(self.store, environment.app_url)
+        self.own_name = OwnName(self.store, environment.app_url)
         self.mistakes = MistakeWarnings(
             self.store,
             self.settings,
@@ -320,6 +322,7 @@ class Gateway:
             self.channels,
             self.stray_webhooks,
             self.own_certificate,
+            self.own_name,
         )
         self.health = Health(
             self.store,
@@ -465,8 +468,8 @@ class Gateway:
                 own_certificate.CHECK_SECONDS,
                 self.own_certificate.check,
                 one_worker=True,
-                again_after=own_certificate.AGAIN_SECONDS,
             ),
+            PeriodicTask("name", own_name.CHECK_SECONDS, self.own_name.check, one_worker=True),
             PeriodicTask("check", CHECK_SECONDS, self.audit.check, delayed=True, one_worker=True),
             PeriodicTask(
                 "prune",

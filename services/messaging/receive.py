@@ -50,7 +50,8 @@ class Receiver:
         try:
             if not provider.admits(call.remote):
                 raise InvalidWebhook(
-                    f"{call.remote} may not call this webhook."
+                    f"{call.remote} may not call this webhook. If it is the carrier's address, add "
+                    f"it to {provider.name.upper()}_WEBHOOK_ALLOW in .env."
                     if call.remote
                     else "Where this call comes from cannot be told: TRUSTED_PROXIES in .env must "
                     "name the web server in front."

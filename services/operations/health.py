@@ -105,7 +105,7 @@ class Health:
             "schema": self._schema(),
             "disk": self._disk(),
             "worker": self._worker(),
-            "settings": self._settings.problem or "",
+            "settings": self._settings_broken(),
         }
         return [Check(name, not reason, reason) for name, reason in reasons.items()]
 
@@ -152,6 +152,10 @@ class Health:
         except (DBAPIError, PoolTimeout, StorageUnwell):
             return "The database cannot be read."
         return "The database lacks a migration. Start Textbridge again." if lacks else ""
+
+    def _settings_broken(self) -> str:
+        problem = self._settings.problem
+        return f"{problem} {self._settings.remedy}" if problem else ""
 
     def _disk(self) -> str:
         try:

@@ -1,8 +1,8 @@
 """Warnings of mistakes that only the running service can see: each one sentence and one remedy.
 
 Refused webhooks, deliveries that fail again and again, phones that get no notifications, numbers
-that a carrier refuses, checks that have failed, a wrong clock, the certificate of the own web
-server. None of them makes ``/ready`` 503.
+that a carrier refuses, checks that have failed, a wrong clock, the name of APP_URL, the certificate
+of the own web server. None of them makes ``/ready`` 503.
 """
 
 import json
@@ -20,6 +20,7 @@ from services.core.errors import StorageUnwell
 from services.message_settings import MessageSettings
 from services.operations.carrier_status import newest_refusal
 from services.operations.own_certificate import OwnCertificate
+from services.operations.own_name import OwnName
 from services.operations.stray_webhooks import StrayWebhooks
 from services.providers.base import Provider
 from services.providers.error_table import Cause
@@ -72,6 +73,7 @@ class MistakeWarnings:
     channels: Mapping[str, Channel]
     strays: StrayWebhooks
     certificate: OwnCertificate
+    own_name: OwnName
 
     def all(self, paused: Collection[str]) -> list[HealthWarning]:
         """All warnings. Raises ``StorageUnwell``."""
@@ -87,6 +89,10 @@ class MistakeWarnings:
             *self._without_device(tx),
             *_clock(tx),
             *(
+                HealthWarning("dns", reason, remedy=remedy)
+                for reason, remedy in self.own_name.warnings(tx)
+            ),
+            *(
                 HealthWarning("certificate", reason, remedy=remedy)
                 for reason, remedy in self.certificate.warnings(tx)
             ),
@@ -98,11 +104,12 @@ class MistakeWarnings:
             about = f"send:{provider.name}"
             refusal = newest_refusal(seen)
             if refusal is not None and refusal.at > time.time() - DAY:
-                command = flask_command("webhooks")
-                reason = (
-                    f"A call of the webhook of {provider.title} was refused. {refusal.detail} If "
-                    f"it was the carrier's, enter there the address that `{command}` prints."
-                )
+                reason = f"A call of the webhook of {provider.title} was refused. {refusal.detail}"
+                if ".env" not in refusal.detail:  # else it says itself what to change there
+                    reason += (
+                        " If it was the carrier's, enter there the address that "
+                        f"`{flask_command('webhooks')}` prints."
+                    )
                 yield HealthWarning("webhook", reason, about)
             error, sent = seen.get(CarrierEventKind.ERROR), seen.get(CarrierEventKind.SENT)
             if error is not None and (sent is None or sent.at < error.at):

@@ -1,7 +1,7 @@
 """The certificate of the web server at APP_URL: kept in the database, and a warning near its end.
 
-The worker looks at it once an hour, and every minute while something is wrong with it. Warnings are
-made from what is kept, so that ``/ready`` and the pages ask nobody.
+The worker looks at it every minute. Warnings are made from what is kept, so that ``/ready`` and the
+pages ask nobody.
 """
 
 import json
@@ -23,8 +23,7 @@ from services.store import sightings
 from services.store.database.store import Store
 from services.store.sightings import Subject
 
-CHECK_SECONDS = 3600.0
-AGAIN_SECONDS = 60.0  # while something is wrong with it
+CHECK_SECONDS = 60.0
 NEAR_END_SECONDS = 14 * DAY  # or a quarter of its time, where it is made for a short one
 KIND = "certificate"
 RENEW = "Renew it (certbot renew) and reload the web server (systemctl reload nginx)."
@@ -56,20 +55,20 @@ class OwnCertificate:
         """
         found = self._fetch(self._address.hostname or "", self._address.port or 443)
         content = json.dumps(asdict(found) | {"host": self._address.netloc})
-        put = partial(sightings.put, subject=Subject.CERTIFICATE, kind=KIND, text=content)
-        self._store.write(put, durable=False)
+        kept = self._store.read(partial(sightings.of, subject=Subject.CERTIFICATE))
+        if [each.text for each in kept] != [content]:
+            put = partial(sightings.put, subject=Subject.CERTIFICATE, kind=KIND, text=content)
+            self._store.write(put, durable=False)
         return found
 
-    def check(self) -> bool:
-        """Look at it, for the worker; returns whether to look again soon. Raises ``StorageUnwell``.
+    def check(self) -> None:
+        """Look at it, for the worker. Raises ``StorageUnwell``.
 
         That it cannot be reached from here says nothing about the world outside.
         """
-        if not self.is_encrypted:
-            return False
-        with suppress(NotConnected):
-            return bool(self.trouble(self.look()))
-        return False
+        if self.is_encrypted:
+            with suppress(NotConnected):
+                self.look()
 
     def warnings(self, tx: Connection) -> Iterator[tuple[str, str]]:
         """What is wrong with the certificate that was seen last: sentence and remedy."""

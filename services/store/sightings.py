@@ -20,6 +20,7 @@ class Subject(StrEnum):
     PROXY = "(proxy)"  # undeclared proxies, by ``ProxyKind``
     WEBHOOK = "(webhook)"  # paths of webhooks that nobody serves, by the carrier they resemble
     CERTIFICATE = "(certificate)"  # of the web server at APP_URL, as it was last seen
+    NAME = "(name)"  # why the host of APP_URL could not be resolved
     DOCTOR = "(doctor)"  # the last report of the operator's pages
     CLOCK = "(clock)"  # by how many seconds the clock of a machine is ahead of a carrier's
 

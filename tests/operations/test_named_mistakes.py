@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shutil
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,8 +21,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from app import create_app
-from services.core.errors import ConfigError, DeliveryError, Kind, MailError, SendError
+from services.core.errors import ConfigError, DeliveryError, Kind, SendError
 from services.gateway import Gateway, load_environment
+from services.mail.smtp_errors import connection_error
 from services.messaging.compose import Reply
 from services.operations import housekeeping, stray_webhooks
 from services.providers.twilio.errors import TABLE as TWILIO
@@ -178,8 +181,9 @@ def no_dns(place: Place) -> str:
 
 
 def certificate_expired(place: Place) -> str:
-    reason = "The mail server shows a certificate that cannot be trusted: it has expired."
-    retried(place, MailError(reason, Kind.CONFIG))
+    error = ssl.SSLCertVerificationError()
+    error.verify_message = "certificate has expired"
+    retried(place, connection_error(error, "The mail server"))
     return "Nothing goes to email until its settings are fixed"
 
 
@@ -199,6 +203,19 @@ def own_certificate_near_its_end(place: Place) -> str:
         with trusted(server.certificate, place.monkeypatch):
             gateway.own_certificate.check()
     return "The certificate of localhost ends in 9 days"
+
+
+def own_name_without_dns(place: Place) -> str:
+    gateway = place.open(APP_URL="https://no-such-host.invalid")
+    place.pair()
+    with place.monkeypatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", unknown_name)
+        gateway.own_name.check()
+    return "The name no-such-host.invalid cannot be resolved"
+
+
+def unknown_name(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 class DateServer(Serving):
@@ -291,40 +308,48 @@ def path_misspelt(place: Place) -> str:
     return "/webhook/bandwith/sms was called, which is not the address of Bandwidth."
 
 
-MISTAKES: list[tuple[Callable[[Place], str], int]] = [
-    (webhook_without_token, 200),
-    (carrier_not_in_allow_list, 200),
-    (number_at_the_wrong_carrier, 200),
-    (misspelt_variable, 200),
-    (swapped_ids, 200),
-    (extension_without_device, 200),
-    (mail_port, 200),
-    (port_25_closed, 200),
-    (no_dns, 200),
-    (certificate_expired, 200),
-    (own_certificate_expired, 200),
-    (own_certificate_near_its_end, 200),
-    (clock_is_wrong, 200),
-    (disk_nearly_full, 200),
-    (dead_subscription, 200),
-    (env_not_read_again, 200),
-    (json_broken, 503),
-    (country_missing, 200),
-    (proxy_undeclared, 200),
-    (carrier_off, 200),
-    (path_misspelt, 200),
+# The mistake, the status of /ready, words of the remedy, and the button that has its place on the
+# start page, if there is one.
+MISTAKES: list[tuple[Callable[[Place], str], int, str, str]] = [
+    (webhook_without_token, 200, "enter there the address that", ""),
+    (carrier_not_in_allow_list, 200, "add it to BANDWIDTH_WEBHOOK_ALLOW in .env.", ""),
+    (number_at_the_wrong_carrier, 200, "correct the carrier in Message Settings", ""),
+    (misspelt_variable, 200, "Write TRUSTED_PROXIES, or remove the line.", ""),
+    (swapped_ids, 200, "Write the account's number", ""),
+    (extension_without_device, 200, "devices pair 201", "Pair a phone"),
+    (mail_port, 200, "Set it to ssl, or MAIL_PORT to 587.", ""),
+    (port_25_closed, 200, "many networks let no program use port 25: take 587.", ""),
+    (no_dns, 200, "Check MAIL_HOST", ""),
+    (certificate_expired, 200, "Write MAIL_HOST as it stands in the certificate", ""),
+    (own_certificate_expired, 200, "Renew it (certbot renew)", ""),
+    (own_certificate_near_its_end, 200, "Renew it (certbot renew)", ""),
+    (own_name_without_dns, 200, "Correct APP_URL in .env, or make an A record", ""),
+    (clock_is_wrong, 200, "timedatectl set-ntp true", ""),
+    (disk_nearly_full, 200, "Free space on it", ""),
+    (dead_subscription, 200, "Open the app there and switch notifications on", ""),
+    (env_not_read_again, 200, "config reload", ""),
+    (json_broken, 503, "Fix the file first.", "Fix the file first. Open Message Settings"),
+    (country_missing, 200, "Set DEFAULT_COUNTRY=GB.", ""),
+    (proxy_undeclared, 200, "Set TRUSTED_PROXIES=127.0.0.1 in .env, then run", ""),
+    (carrier_off, 200, "Set its variables in .env", ""),
+    (path_misspelt, 200, "Enter there the one that", ""),
 ]
 
 
-@pytest.mark.parametrize(("make", "status"), MISTAKES, ids=[make.__name__ for make, _ in MISTAKES])
-def test_a_mistake_is_named_in_three_places(
-    place: Place, make: Callable[[Place], str], status: int
+@pytest.mark.parametrize(
+    ("make", "status", "remedy", "button"), MISTAKES, ids=[make.__name__ for make, *_ in MISTAKES]
+)
+def test_a_mistake_is_named_in_three_places_with_its_remedy(
+    place: Place, make: Callable[[Place], str], status: int, remedy: str, button: str
 ) -> None:
     words = make(place)
     ready, command, page = place.told()
-    assert words in ready
-    assert words in json.dumps(json.loads(command), ensure_ascii=False)
+    shown = json.dumps(json.loads(command), ensure_ascii=False)
+    for said in (words, remedy):
+        assert said in ready
+        assert said in shown
     assert words in page
+    assert (button or remedy) in page
     assert place.status == status
     assert PEER not in ready
 

@@ -46,7 +46,7 @@ def test_what_carriers_would_refuse_is_a_warning(
         gateway = make_gateway(APP_URL=server.url)
         trust = trusted(server.certificate, monkeypatch) if is_trusted else nullcontext()
         with trust:
-            assert gateway.own_certificate.check() is bool(words)
+            gateway.own_certificate.check()
     (found,) = said(gateway) or [""]
     assert words in found
     assert bool(found) is bool(words)
@@ -58,7 +58,7 @@ def test_an_end_that_comes_between_two_looks_is_named(
     gateway, now = make_gateway(APP_URL="https://sms.example.com"), time.time()
     seen = ServedCertificate(("sms.example.com",), "An authority", now - 70 * DAY, now + 20 * DAY)
     certificate = OwnCertificate(gateway.store, gateway.environment.app_url, lambda *_: seen)
-    assert certificate.check() is False
+    certificate.check()
     assert said(gateway) == []
     monkeypatch.setattr(time, "time", lambda: now + 21 * DAY)
     assert "expired on" in said(gateway)[0]
@@ -72,7 +72,7 @@ def test_a_server_that_cannot_be_reached_from_here_changes_nothing(make_gateway:
 
     bad = ServedCertificate((), "", now - 90 * DAY, now - DAY, "expired")
     OwnCertificate(gateway.store, gateway.environment.app_url, lambda *_: bad).check()
-    assert OwnCertificate(gateway.store, gateway.environment.app_url, unreachable).check() is False
+    OwnCertificate(gateway.store, gateway.environment.app_url, unreachable).check()
     assert "expired on" in said(gateway)[0]
 
 
@@ -82,7 +82,7 @@ def test_of_another_address_and_of_plain_http_nothing_is_said(make_gateway: Make
     OwnCertificate(gateway.store, gateway.environment.app_url, lambda *_: bad).check()
     for url in ("https://texts.example.com", "http://sms.example.com"):
         assert said(gateway, OwnCertificate(gateway.store, url)) == []
-    assert OwnCertificate(gateway.store, "http://127.0.0.1:1").check() is False
+    OwnCertificate(gateway.store, "http://127.0.0.1:1").check()  # asks nobody
 
 
 def test_a_certificate_for_six_days_is_no_warning_at_once() -> None:

@@ -101,7 +101,7 @@ def test_the_check_sees_what_cannot_be_typed(cli: Group) -> None:
 
 
 # Variables of other programs in blocks of `.env`, and of compose.
-OF_OTHERS = {"POSTGRES_PASSWORD", "ENV_FILE"}
+OF_OTHERS = {"POSTGRES_PASSWORD", "ENV_FILE", "COMPOSE_FILE"}
 DESCRIBED = re.compile(r"(?:the|its|AC and) ")  # such as BANDWIDTH_API_SECRET=the client secret
 BEFORE_COMMAND = re.compile(r"(\S*) +(?:make|\.venv/|[A-Z_]+=)")
 SHELL = {"bash", "ini", "nginx", "json", "lua", "xml", "sql", "python", "yaml", "toml"}

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 
 from services.http.adapters import CONNECT_SECONDS, Connect, connect_any
 from services.http.public_addresses import is_public
+from services.operations.own_name import resolve
 
 # Addresses for documentation, at which nobody is; no packet goes there, only the route is found.
 _FAR = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
-
-
-def resolve(host: str) -> list[str]:
-    """The addresses of a name, as this machine's resolver has them. Raises ``OSError``."""
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def own_addresses() -> list[str]:

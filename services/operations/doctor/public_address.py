@@ -4,7 +4,6 @@ All calls go from this machine to its own public address. That is not the way of
 may not lead back in (hairpin NAT), and the resolver may have other answers than the internet's.
 """
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +18,7 @@ from services.http.public_addresses import is_public
 from services.operations.doctor.diagnosis import Diagnosis, State, broken, ok, warning
 from services.operations.doctor.network import Network
 from services.operations.own_certificate import OwnCertificate
+from services.operations.own_name import unresolved
 from services.operations.probe_key import HEADER, ProbeKey
 from services.operations.undeclared_proxies import UndeclaredProxies
 
@@ -70,12 +70,7 @@ class PublicAddress:
         try:
             addresses = self._network.resolve(self._host)
         except (OSError, UnicodeError) as error:
-            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-                reason = f"No name server answers this machine, so {self._host} is not known here."
-                remedy = "Check this machine's network and its DNS: resolvectl, /etc/resolv.conf"
-                yield broken("dns", reason, remedy)
-                return
-            yield broken("dns", f"The name {self._host} cannot be resolved.", record)
+            yield broken("dns", *unresolved(self._host, error, own[0] if own else ""))
             return
         listed = ", ".join(addresses)
         ask = f"Ask from outside: dig @1.1.1.1 {self._host}"
