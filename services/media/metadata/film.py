@@ -1,8 +1,8 @@
-"""MP4, QuickTime, 3GPP and M4A (ISO/IEC 14496-12): empties the boxes of metadata in their place.
+"""MP4, QuickTime, 3GPP and M4A (ISO/IEC 14496-12): overwrites the boxes of metadata in the file.
 
-Offsets in the file count from its start, so nothing is taken out: a box becomes a ``free`` one of
-the same size, which players skip. Place and camera are in ``udta`` (Android) and ``meta`` (Apple).
-What a track of its own tells (the way of an action camera) stays.
+Offsets in the file count from its start, so its size stays: a box becomes a ``free`` one of the
+same size, which players skip. Location and camera are in ``udta`` (Android) and ``meta`` (Apple).
+The GPS track of an action camera is a track of its own, and stays.
 """
 
 from services.media.metadata.boxes import boxes
@@ -26,8 +26,8 @@ def _erase(
     """Empty the metadata between two offsets, and in the containers there."""
     if not deepest:
         raise ValueError("boxes too deep in one another")
-    at = start
-    for kind, first, stop in boxes(content, start, end, pieces):
+    at, is_outermost = start, deepest == _DEEPEST
+    for kind, first, stop in boxes(content, start, end, pieces, may_be_cut=is_outermost):
         if kind in _METADATA:
             eraser.erase(first, stop)
             eraser.write(at + 4, b"free")
