@@ -5,6 +5,7 @@ same size, which players skip. Location and camera are in ``udta`` (Android) and
 The GPS track of an action camera is a track of its own, and stays.
 """
 
+from services.core.errors import Kind, MediaError
 from services.media.metadata.boxes import boxes
 from services.media.metadata.pieces import Eraser, PieceCounter
 
@@ -14,7 +15,10 @@ _DEEPEST = 8  # boxes in one another; a real file has four
 
 
 def strip(content: bytes) -> bytes:
-    """A film or a sound without metadata. Raises ``ValueError`` and the like."""
+    """A film or a sound without metadata.
+
+    Raises ``ValueError`` and the like, and ``MediaError`` for one with a compressed head.
+    """
     eraser = Eraser(content)
     _erase(content, 0, len(content), eraser, PieceCounter(), _DEEPEST)
     return eraser.result()
@@ -34,5 +38,9 @@ def _erase(
         elif kind in _CONTAINERS:
             _erase(content, first, stop, eraser, pieces, deepest - 1)
         elif kind == b"cmov":  # a compressed head, which has metadata in it
-            raise ValueError("a compressed head")
+            raise MediaError(
+                "Location and camera cannot be removed from this kind of film. Save it as MP4, and "
+                "send the new file.",
+                Kind.REFUSED,
+            )
         at = stop
