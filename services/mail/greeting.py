@@ -22,6 +22,7 @@ _NO_NAME = r"(?:yes|no|ok|okay|ja|nein|oui|non|sí|si|nee|thanks|danke|merci|gra
 _GREETING = re.compile(
     rf"(?:{'|'.join(_GREETINGS)})"
     rf"(?:(?: +(?!{_NO_NAME})(?:{_NAME}|{_OTHERS})| *, *(?:{_OTHERS})){{0,5}}[ ,;:.!–—-]*"
+    rf"|, *(?!{_NO_NAME}){_NAME}(?: {_NAME})? ?[,:]"  # “Buenos días, Ana:”
     rf"|(?: +(?!{_NO_NAME})[\w.'’-]+){{1,2}} ?,)",  # “hi ann,”
     re.IGNORECASE,
 )
@@ -30,7 +31,8 @@ _GREETING = re.compile(
 def is_greeting(text: str) -> bool:
     r"""Whether a text is a greeting and nothing else, in the languages of usual mail programs.
 
-    A second line is an answer, and so is a word with a capital after a comma.
+    A second line is an answer, and so is a word after a comma, unless a comma or colon
+    follows it.
 
     >>> [is_greeting(one) for one in ("Hi,", "Dear Ms. Example", "Hi, Done", "Hi Ann,\nDone")]
     [True, True, False, False]
