@@ -18,6 +18,7 @@ MEANINGS = {
     "country_not_allowed": "The administrator can add the country to ALLOWED_COUNTRIES.",
     "csv_unreadable": "The CSV file cannot be read; the sentence names the line.",
     "fault": "The send failed by a fault of Textbridge; its log says more.",
+    "file_unreadable": "The film or sound cannot be read. Save it as MP4, and send the new file.",
     "files_too_large": "All files together are larger than the carrier takes. Leave one out.",
     "invalid_number": "This is no phone number. Write it as in +12025550143.",
     "invalid_recipients": "Some recipients cannot be sent to; `errors` lists each with its line.",

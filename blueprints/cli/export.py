@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -35,8 +35,8 @@ UNFINISHED_OUTPUT = "What was written is not whole. Run the command again: it be
 def export(target: Path, wanted: MessageFilter, in_json: bool) -> None:
     """Write messages into a CSV file, the newest first (“-”: standard output).
 
-    No cell is taken for a formula by a spreadsheet. Only you can read the file. It is put in its
-    place when it is whole.
+    No cell is taken for a formula by a spreadsheet. Only you can read the file, also where it
+    belonged to another user. It is put in its place when it is whole; a link stays one.
     """
     names = parts().settings.names
     is_stream = str(target) == "-" or (target.exists() and not target.is_file())
@@ -63,9 +63,6 @@ def _replaced(target: Path) -> Iterator[TextIO]:
     try:
         handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            with suppress(FileNotFoundError, PermissionError):
-                before = path.stat()
-                os.fchown(handle, before.st_uid, before.st_gid)
             yield file
             file.flush()
             os.fsync(handle)

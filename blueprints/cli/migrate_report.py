@@ -88,7 +88,7 @@ def _show_history(plan: Plan) -> None:
         for remark, count in survey.remarks.most_common():
             click.echo(f"  {count:,} taken in part: {remark}")
         if survey.files:
-            click.echo(f"  {survey.files:,} files that an earlier run did not get are fetched.")
+            click.echo(f"  Files of an earlier run that are tried again: {survey.files:,}")
         for reason, count in survey.left_out.most_common():
             examples = ", ".join(survey.examples[reason])
             click.echo(f"  {count:,} left out: {reason} ({escaped(examples)})")
@@ -118,13 +118,15 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
         return
     if plan.is_empty:
         click.echo("Everything is there already.")
+    elif not (done.numbers or done.extensions or done.contacts or done.messages or done.opt_outs):
+        click.echo("Everything but files is there already.")
     else:
         click.echo(
             f"Done: {done.numbers} numbers, {done.extensions} names of extensions, {done.contacts} "
             f"contacts, {done.messages:,} messages, {done.opt_outs} opt-outs."
         )
-        if done.files:
-            click.echo(f"{done.files:,} files were fetched for messages that were there already.")
+    if done.files:
+        click.echo(f"Files fetched for messages that were there already: {done.files:,}")
     if done.files_missing:
         note(_missing_files(done))
     if path is not None:
@@ -145,14 +147,14 @@ def tell(plan: Plan, done: Done | None, path: Path | None, *, dry_run: bool) -> 
 
 def _missing_files(done: Done) -> str:
     why = (
-        "The other system's web server does not answer, so that the rest was not tried. Check its "
-        "address (--media-from)."
+        "The other system's web server did not hand over five in a row, so that the rest was not "
+        "tried. Check its address (--media-from), and whether it lets this machine in."
         if done.gave_up
         else "Each says why in its place."
     )
     return (
-        f"{done.files_missing:,} files could not be fetched. {why} The same command again fetches "
-        "what is missing."
+        f"Files that could not be fetched: {done.files_missing:,}. {why} The same command again "
+        "tries them again."
     )
 
 

@@ -35,6 +35,7 @@ REASONS = {
     "fault": sentence("The server has a fault. Tell your administrator."),
     "file_too_large": sentence("A file is too large for the carrier."),
     "file_type": sentence("The carrier does not take files of this kind."),
+    "file_unreadable": sentence("This file cannot be sent. Try another one."),
     "files_too_large": sentence("All files together are too large for the carrier. Leave one out."),
     "invalid": sentence("This is not a valid value."),
     "invalid_link": sentence("This link is too old. Open the message again."),

@@ -21,17 +21,24 @@ _OTHERS = (
 _NO_NAME = r"(?:yes|no|ok|okay|ja|nein|oui|non|sí|si|nee|thanks|danke|merci|gracias|i|we)\b"
 _GREETING = re.compile(
     rf"(?:{'|'.join(_GREETINGS)})"
-    rf"(?:(?:[ ,]+(?!{_NO_NAME})(?:{_NAME}|{_OTHERS})){{0,5}}[ ,;:.!–—-]*"
+    rf"(?:(?: +(?!{_NO_NAME})(?:{_NAME}|{_OTHERS})| *, *(?:{_OTHERS})){{0,5}}[ ,;:.!–—-]*"
+    rf"|, *(?!{_NO_NAME}){_NAME}(?: {_NAME})? ?[,:]"  # “Buenos días, Ana:”
     rf"|(?: +(?!{_NO_NAME})[\w.'’-]+){{1,2}} ?,)",  # “hi ann,”
     re.IGNORECASE,
 )
 
 
 def is_greeting(text: str) -> bool:
-    """Whether a text is a greeting and nothing else, in the languages of usual mail programs.
+    r"""Whether a text is a greeting and nothing else, in the languages of usual mail programs.
 
-    >>> [is_greeting(one) for one in ("Hi,", "Dear Ms. Example", "Hi, yes", "Hello, we are open")]
+    A second line is an answer, and so is a word after a comma, unless a comma or colon
+    follows it.
+
+    >>> [is_greeting(one) for one in ("Hi,", "Dear Ms. Example", "Hi, Done", "Hi Ann,\nDone")]
     [True, True, False, False]
     """
-    words = " ".join(text.split())
+    lines = text.strip().splitlines()
+    if len(lines) != 1:
+        return False
+    words = " ".join(lines[0].split())
     return len(words) <= MOST and _GREETING.fullmatch(words) is not None

@@ -49,7 +49,7 @@ class Recovery:
             missed.append(part)
             progress(f"messages that {provider.title} lists", count, None)
         outcomes = list[Outcome]()
-        for start in range(0, max(len(missed), 1), BATCH):
+        for start in range(0, len(missed), BATCH):
             batch = missed[start : start + BATCH]
             stored = self._store.write(partial(self._store_listed, provider=provider, listed=batch))
             for outcome, message_id in stored:
@@ -57,6 +57,7 @@ class Recovery:
                     log.info("recovered", provider=provider.name, message_id=message_id)
             outcomes += stored
             progress(f"messages of {provider.title} stored", start + len(batch), len(missed))
+        self._store.write(partial(_forget, provider=provider))  # the whole list was seen
         return outcomes
 
     def recover_all(self) -> None:
@@ -88,7 +89,6 @@ class Recovery:
         outcomes = []
         for part in listed:
             outcomes += self._store_entry(tx, provider, part)
-        counters.forget_before(tx, _unreadable_prefix(provider), int(time.time()) - FORGET_SECONDS)
         return outcomes
 
     def _store_entry(self, tx: Connection, provider: Provider, part: Parsed) -> list[Outcome]:
@@ -115,6 +115,11 @@ class Recovery:
         except NumberError:
             return False
         return True
+
+
+def _forget(tx: Connection, provider: Provider) -> None:
+    """Forget the unreadable entries that a carrier has not listed for long."""
+    counters.forget_before(tx, _unreadable_prefix(provider), int(time.time()) - FORGET_SECONDS)
 
 
 def _unreadable_prefix(provider: Provider) -> str:

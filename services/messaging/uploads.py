@@ -78,7 +78,9 @@ class Uploads:
         try:
             changed = one_picture.work(lambda: _changed(path, file, most, is_taken=is_taken))
         except MediaError as error:
-            raise RequestRefused("picture", error.reason, field="file") from None
+            if file.content_type.startswith("image/"):
+                raise RequestRefused("picture", error.reason, field="file") from None
+            raise RequestRefused("file_unreadable", error.reason, field="file") from None
         return file if changed is None else self._replaced(file, *changed)
 
     def fit_together(self, extension: str, ids: Sequence[str], most: int) -> bool:

@@ -1,7 +1,6 @@
 """Contacts of the installation: found, changed, imported from files with a preview."""
 
 import dataclasses
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 from services.core.errors import NumberError, RequestRefused
 from services.core.messages import clean
 from services.core.phone_numbers import clean_name, peer, requested, search_words
-from services.message_settings.search import LIKE_A_NUMBER
+from services.message_settings.search import Query
 from services.message_settings.slices import in_slices
 from services.messaging import device_limits
 from services.operations.contact_files import MOST_NAME, MOST_NOTE, Entry, read_contacts
@@ -68,17 +67,14 @@ class ContactBook:
         self._store = store
         self._country = country
 
-    def find(self, query: str = "") -> list[Contact]:
+    def find(self, typed: str = "") -> list[Contact]:
         """The contacts with all words of a query, with its digits or its number, sorted by name."""
-        words = query.casefold().split()
-        digits = re.sub("[^0-9]", "", query) if LIKE_A_NUMBER.fullmatch(query) else ""
-        wanted = search_words(query, self._country)
+        query = Query.of(typed)
+        wanted = search_words(typed, self._country)
         found = self._store.read(contacts.all_contacts)
-        if words:
+        if query.words:
             found = [
-                one
-                for one in in_slices(found)
-                if one.number in wanted or _matches(one, words, digits)
+                one for one in in_slices(found) if one.number in wanted or _matches(one, query)
             ]
         return sorted(found, key=lambda one: (one.name.casefold(), one.number))
 
@@ -215,8 +211,5 @@ def _plan(tx: Connection, lines: Iterable[ContactLine], replace: bool) -> Contac
     return ContactPlan(tuple(planned))
 
 
-def _matches(one: Contact, words: Iterable[str], digits: str) -> bool:
-    if digits and digits in one.number:
-        return True
-    content = f"{one.name} {one.number} {one.note}".casefold()
-    return all(word in content for word in words)
+def _matches(one: Contact, query: Query) -> bool:
+    return query.has_digits_of(one.number) or query.is_within(one.name, one.number, one.note)

@@ -1,15 +1,13 @@
 """Directory of extensions: name, numbers, groups, devices, last seen, failed notifications."""
 
-import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from services.core.errors import SettingsError
 from services.message_settings import MessageSettings
-from services.message_settings.search import LIKE_A_NUMBER
+from services.message_settings.search import Query
 from services.message_settings.slices import CHEAP_SLICE, in_slices
 from services.store import dead_letters, devices
 from services.store.database.store import Store
@@ -40,14 +38,12 @@ class ExtensionDirectory:
         self._store = store
         self._settings = settings
 
-    def find(self, query: str = "") -> list[Extension]:
+    def find(self, typed: str = "") -> list[Extension]:
         """The extensions that have all words of a query, its number or one with its digits."""
-        words = query.casefold().split()
-        digits = re.sub("[^0-9]", "", query) if LIKE_A_NUMBER.fullmatch(query) else ""
-        number = self._number(query)
+        query, number = Query.of(typed), self._number(typed)
         found = self._all()
-        if words:
-            found = [one for one in found if number in one.numbers or _matches(one, words, digits)]
+        if query.words:
+            found = [one for one in found if number in one.numbers or _matches(one, query)]
         return sorted(found, key=lambda one: _order(one.extension))
 
     def one(self, extension: str) -> Extension | None:
@@ -99,11 +95,10 @@ class ExtensionDirectory:
         return devices.use_by_extension(tx), failed
 
 
-def _matches(one: Extension, words: Iterable[str], digits: str) -> bool:
-    if digits and any(digits in number for number in one.numbers):
-        return True
-    content = " ".join((one.extension, one.name, *one.numbers, *one.groups)).casefold()
-    return all(word in content for word in words)
+def _matches(one: Extension, query: Query) -> bool:
+    return query.has_digits_of(*one.numbers) or query.is_within(
+        one.extension, one.name, *one.numbers, *one.groups
+    )
 
 
 def _order(extension: str) -> tuple[bool, int, str]:

@@ -17,4 +17,4 @@ def test_a_film_leaves_without_its_place(service: Service, phone: Phone) -> None
     assert b"SECRET" not in kept
     assert kept.startswith(FTYP + MEDIA)
     damaged = phone.post("/media", data={"file": (BytesIO(film[:-3]), "IMG_2.MOV")})
-    assert (damaged.status_code, damaged.json["code"]) == (422, "picture")
+    assert (damaged.status_code, damaged.json["code"]) == (422, "file_unreadable")

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -224,6 +225,20 @@ def test_messages_are_exported_as_they_were_chosen(terminal: Terminal, tmp_path:
     ]
     written = terminal.flask("messages", "export", "-", "--json", "--text", "mine").stdout
     assert [message["text"] for message in json.loads(written)] == ["mine"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_an_export_over_the_file_of_another_user_can_be_read_by_its_maker_alone(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    target, link = tmp_path / "theirs.csv", tmp_path / "link.csv"
+    target.write_text("of yesterday")
+    os.chown(target, 65534, 65534)
+    link.symlink_to(target)
+    terminal.flask("messages", "export", str(link))
+    about = target.stat()
+    assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (0, os.getegid(), 0o600)
+    assert link.is_symlink()
 
 
 def test_a_call_is_dropped_after_a_question(terminal: Terminal) -> None:

@@ -620,13 +620,15 @@ def test_files_that_could_not_be_fetched_are_fetched_by_a_later_run(
     terminal = make_terminal()
     told = migrate(terminal, "--yes", *first_run)
     if first_run:
-        assert "1 files could not be fetched." in told.stderr
-        assert "fetches what is missing" in told.stderr
+        assert "Files that could not be fetched: 1." in told.stderr
+        assert "The same command again tries them again." in told.stderr
+        second_run = migrate(terminal, "--yes", *first_run).stdout
+        assert "Everything but files is there already." in second_run
     assert card_of(terminal).media[0].state == "failed"
     reset = terminal.gateway.store.read(partial(counters.value, name=counters.RESET))
     with web_server() as address:
         shown = migrate(terminal, "--dry-run", "--media-from", address).stdout
-        assert "1 files that an earlier run did not get are fetched." in shown
+        assert "Files of an earlier run that are tried again: 1" in shown
         done = migrate_json(terminal, "--yes", "--media-from", address)["done"]
         assert (done["messages"], done["files"], done["files_missing"]) == (0, 1, 0)
         again = migrate(terminal, "--yes", "--media-from", address).stdout
@@ -665,7 +667,7 @@ class _Media:
         raise MediaError("The carrier did not.", Kind.RETRY, code=str(status) if status else None)
 
 
-def test_a_web_server_that_does_not_answer_is_not_asked_for_each_file() -> None:
+def test_a_web_server_that_hands_over_nothing_is_not_asked_for_each_file() -> None:
     media: Any = _Media(0, 500, 404, 0, 0, 0, 200, 0, 503, 429, 0, 0, 200)
     nobody: Any = None
     fetcher = FileFetcher(media, nobody)

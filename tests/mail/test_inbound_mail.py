@@ -163,6 +163,7 @@ MARKED = f"On Monday X wrote:\n> {ANSWER_ABOVE}\n> Open?\n"
     "written",
     [
         "Hi,",
+        "Hi, all",
         "hi ann,",
         "Hi Ann,\n\nKind regards\nBob",
         "Sehr geehrte Frau Müller,",
@@ -194,6 +195,11 @@ def test_a_greeting_above_a_quote_that_may_hold_the_answer_is_refused(
         ("Hi Ann,", ""),
         ("Hi, yes", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
         ("Hello Ann, we are open", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+        ("Hi, Confirmed", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+        ("Hi Ann,\n\nDone.", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+        ("Hi Ann,\n\nPerfect!", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+        ("Bonjour,\n\nParfait", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
+        ("Hallo Ann,\n\nFreitag", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
         ("Yes", f"{OUTLOOK_HEAD}\n\n{ANSWER_ABOVE}\n\nOpen?\n"),
     ],
 )

@@ -6,10 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from services.core.errors import MediaError
+from services.media.kinds import MORE_PRECISE
 from services.media.metadata import without_metadata
 
 SECRET = b"+48.1372+011.5755/SECRET-PLACE"
-KINDS = ("video/mp4", "video/quicktime", "video/3gpp", "video/3gpp2", "audio/mp4")
+ISO_MEDIA = ("video/mp4", "video/3gpp", "video/3gpp2", "video/quicktime", "audio/mp4")
+KINDS = dict.fromkeys(
+    (*ISO_MEDIA, *(more for kind in ISO_MEDIA for more in MORE_PRECISE.get(kind, ())))
+)
 
 
 def box(kind: bytes, *content: bytes, large: bool = False) -> bytes:
@@ -53,6 +57,17 @@ def test_a_film_without_metadata_is_left_as_it_is() -> None:
     assert without_metadata(film, "video/mp4") == film
 
 
+@pytest.mark.parametrize(
+    "end",
+    [bytes(1), bytes(7), b"ends", MEDIA[:-4], box(b"mdat", b"what", large=True)[:-2]],
+    ids=["a byte", "seven bytes", "letters", "a cut mdat", "a cut large mdat"],
+)
+def test_a_film_that_breaks_off_loses_its_metadata(end: bytes) -> None:
+    """A recording that was cut off, and stray bytes behind the last box: players play these."""
+    film = FTYP + FILMS["Android"]
+    assert without_metadata(film + end, "video/mp4") == without_metadata(film, "video/mp4") + end
+
+
 def nested(times: int) -> bytes:
     inner = box(b"udta", SECRET)
     for _ in range(times):
@@ -66,12 +81,28 @@ def nested(times: int) -> bytes:
         lambda: FTYP + box(b"moov", box(b"udta", SECRET))[:-4],
         lambda: FTYP + box(b"moov", struct.pack(">I4s", 4, b"udta") + SECRET),
         lambda: FTYP + box(b"moov", struct.pack(">I4s", 900, b"udta") + SECRET) + bytes(900),
-        lambda: FTYP + box(b"moov", box(b"cmov", SECRET)),
+        lambda: FTYP + struct.pack(">I4s", 900, b"mdat") + FILMS["Android"],
+        lambda: FTYP + box(b"moov", struct.pack(">I4s", 900, b"mdat") + SECRET),
+        lambda: FTYP + box(b"moov", box(b"udta", SECRET), bytes(7)),
         lambda: FTYP + nested(5_000),
         lambda: FTYP + box(b"free") * 400_000,
     ],
-    ids=["cut", "too small", "over its end", "compressed", "deep", "many"],
+    ids=[
+        "cut",
+        "too small",
+        "over its end",
+        "over the head",
+        "over within",
+        "tail within",
+        "deep",
+        "many",
+    ],
 )
 def test_a_film_that_is_not_understood_is_refused(made: Callable[[], bytes]) -> None:
-    with pytest.raises(MediaError, match="The film is damaged, so the place"):
+    with pytest.raises(MediaError, match="The film or sound is damaged, so the place"):
         without_metadata(made(), "video/mp4")
+
+
+def test_a_film_with_a_compressed_head_is_not_said_to_be_damaged() -> None:
+    with pytest.raises(MediaError, match="cannot be removed from this kind of film"):
+        without_metadata(FTYP + box(b"moov", box(b"cmov", SECRET)), "video/quicktime")

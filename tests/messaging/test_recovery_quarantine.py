@@ -6,13 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from services.core.errors import Kind, RequestRefused, SendError
 from services.core.messages import Message, Unreadable
 from services.gateway import Gateway
+from services.messaging import recover as recovery
 from services.providers.base import Provider
 from services.providers.voipms import lookup as voipms_lookup
 from services.store import counters, messages, quarantine
+from services.store.database import schema
 from services.store.quarantine import Quarantined
 from tests.conftest import NUMBER, NUMBER_ENTRY, PEER
 from tests.fakes.twilio import FakeTwilio
@@ -96,6 +99,23 @@ def test_an_entry_is_forgotten_long_after_it_was_listed(
     recover(gateway, provider)
     assert gateway.store.read(lambda tx: counters.value(tx, "unreadable:wavix:x")) is None
     assert gateway.store.read(lambda tx: counters.value(tx, "unreadable:other:x")) == 1
+
+
+def test_entries_are_known_after_a_long_pause_in_each_batch(
+    wavix: tuple[Gateway, FakeWavix], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a carrier still lists is not forgotten before its batch was stored."""
+    gateway, fake = wavix
+    provider = gateway.providers["wavix"]
+    for text in ("one", "two", "three"):
+        fake.arrive(text, sender=PEER_DIGITS, to=NO_NUMBER)
+    monkeypatch.setattr(recovery, "BATCH", 1)
+    recover(gateway, provider)
+    named = schema.counters.c.name.startswith("unreadable:wavix:")
+    gateway.store.write(lambda tx: tx.execute(update(schema.counters).where(named).values(value=1)))
+
+    assert recover(gateway, provider) == ["repeated"] * 3
+    assert len(quarantined(gateway)) == 3
 
 
 def test_a_listed_message_can_be_replayed(

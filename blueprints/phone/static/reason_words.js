@@ -20,6 +20,7 @@ export const REASONS = {
   fault: t("The server has a fault. Tell your administrator."),
   file_too_large: t("A file is too large for the carrier."),
   file_type: t("The carrier does not take files of this kind."),
+  file_unreadable: t("This file cannot be sent. Try another one."),
   files_too_large: t("All files together are too large for the carrier. Leave one out."),
   invalid: t("This is not a valid value."),
   invalid_link: t("This link is too old. Open the message again."),

@@ -28,6 +28,8 @@ _STRIPPERS: dict[str, Callable[[bytes], bytes]] = {
     "video/3gpp": film.strip,
     "video/3gpp2": film.strip,
     "audio/mp4": film.strip,
+    "audio/3gpp": film.strip,
+    "audio/3gpp2": film.strip,
 }
 _WITHOUT_METADATA = {"image/bmp"}
 
@@ -56,7 +58,7 @@ def without_metadata(content: bytes, content_type: str) -> bytes:
     try:
         return strip(content)
     except (struct.error, IndexError, ValueError):
-        what = "picture" if content_type.startswith("image/") else "film"
+        what = "picture" if content_type.startswith("image/") else "film or sound"
         raise MediaError(
             f"The {what} is damaged, so the place and the camera in it cannot be removed. "
             "Open it, save it again, and send the new file.",

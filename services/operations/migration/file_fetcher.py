@@ -1,4 +1,4 @@
-"""Fetches files of messages from the other system's web server; stops where it does not answer."""
+"""Fetches files of messages from the other system's web server; stops where it hands over none."""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +9,9 @@ from services.media.media_store import MEDIA_BYTES, MediaStore
 from services.operations.migration.text_reader import MOST_REASON
 
 MOST_FAILURES = 5  # in a row, each of which may take 20 seconds
-NOT_TRIED = "This file was not fetched, as the other system's web server did not answer."
+NOT_TRIED = (
+    "This file was not fetched, as the other system's web server did not hand over five in a row."
+)
 ABSENT = {"404", "410"}  # the server answers, and does not have this file
 
 

@@ -38,8 +38,8 @@ _Pair = tuple[Message, TextRow]
 class Brought:
     """How many messages were stored, and files fetched for messages that were there before.
 
-    ``files_missing`` could not be fetched; ``gave_up``: the web server does not answer, so that not
-    all were tried.
+    ``files_missing`` could not be fetched; ``gave_up``: the web server did not hand over five in a
+    row, so that not all were tried.
     """
 
     messages: int = 0

@@ -82,7 +82,8 @@ class Done:
     """How much was written.
 
     ``files`` were fetched for messages that were there already, ``files_missing`` could not be
-    fetched; ``gave_up``: the web server did not answer, so that not all of them were tried.
+    fetched; ``gave_up``: the web server did not hand over five in a row, so that not all of them
+    were tried.
     """
 
     numbers: int
