@@ -5,6 +5,7 @@ import { el, icon } from "./dom.js";
 
 const BEGIN = 10; // pixels; from here on the long touch is over (menu_gestures.js)
 const FAR_ENOUGH = 96; // pixels
+const CORNER = 16; // pixels; the row has round ones
 const EDGE = 24; // pixels; from there the system goes back
 
 // `actionsOf(node)` returns the actions {label, icon, do} of an element that matches `selector`, in `parent`: when it is
@@ -55,6 +56,7 @@ class Swipe {
     this.#x = x;
     this.#show(this.actions[Number(isToEnd)], isToEnd);
     this.beneath.classList.toggle("reached", this.#isFar());
+    this.beneath.style.width = `${Math.abs(x) + CORNER}px`;
     this.node.classList.add("swiped");
     this.node.classList.remove("back");
     this.node.firstElementChild.style.transform = `translateX(${x}px)`;
