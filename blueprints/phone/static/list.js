@@ -5,10 +5,11 @@ import { avatar, paintAvatar } from "./avatar.js";
 import { Chips } from "./chips.js";
 import { el, reconcile } from "./dom.js";
 import { drafts } from "./drafts.js";
-import { openConversationMenu } from "./conversation_menu.js";
+import { openConversationMenu, swipeActions } from "./conversation_menu.js";
 import { onHold } from "./menu_gestures.js";
 import { outbox } from "./outbox.js";
 import { begun, paintRow, put, row, top } from "./row.js";
+import { onSwipe } from "./row_swipe.js";
 import { state } from "./state.js";
 import { briefly, nameOf, peersOf, spoken, titleOf } from "./format.js";
 import { t } from "./words.js";
@@ -41,6 +42,7 @@ export class List {
     this.further.addEventListener("click", () => this.#goOn());
     this.pane.addEventListener("keydown", (event) => this.#arrows(event));
     onHold(this.rows, ".row", ({ dataset }) => openConversationMenu(dataset.key));
+    onSwipe(this.rows, ".row", ({ dataset }) => swipeActions(dataset.key));
     const scroller = document.getElementById("list-scroll");
     scroller.addEventListener("scroll", () => {
       if (scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 400) this.#more();

@@ -3,11 +3,11 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.browser.phone.world import SALES, SETTINGS, World
 from tests.server import ROOT, Server
 from tests.waiting import eventually
 
@@ -22,6 +22,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("cold")
     clone = folder / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    (folder / "storage").mkdir()
+    (folder / "storage/message_settings.json").write_text(SETTINGS, "utf-8")
     running = Server(folder / "storage", {}, root=clone)
     running.start()
     yield running
@@ -69,14 +71,20 @@ def test_it_starts_without_a_connection(browser: Any, server: Server) -> None:
     window.close()
 
 
-def test_after_an_update_the_new_files_are_shown(
-    browser: Any, server: Server, tmp_path: Path
+def test_after_an_update_the_new_files_are_shown_and_a_draft_is_still_there(
+    browser: Any, server: Server
 ) -> None:
-    window = browser.new_context()
+    window, world = browser.new_context(locale="en-US"), World(server)
     page = window.new_page()
-    page.goto(f"{server.url}/phone/")
+    page.goto(f"{server.url}/phone/#code={world.code()}")
+    page.get_by_role("button", name="Connect").click()
+    page.get_by_role("heading", name="Messages", exact=True).wait_for()
+    world.store.close()
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.goto(f"{server.url}/phone/#/to/{SALES}/{world.peer()}")
     page.reload()  # the service worker answers from now on
+    draft = page.locator(".composer textarea")
+    draft.fill("Half of a sen")
     source = server.root / "blueprints/phone/static/base.css"
     before = source.read_text("utf-8")
     try:
@@ -91,8 +99,9 @@ def test_after_an_update_the_new_files_are_shown(
             )
         )
         page.reload()
-        page.get_by_role("button", name="Connect").wait_for()
+        draft.wait_for()
         assert page.evaluate("getComputedStyle(document.body).outlineWidth") == "3px"
+        assert draft.input_value() == "Half of a sen"
     finally:
         source.write_text(before, "utf-8")
     window.close()
