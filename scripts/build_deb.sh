@@ -30,7 +30,7 @@ install -d "$app/requirements" "$app/scripts" "$app/packaging" "$app/wheels" "$r
 cp -r app.py wsgi.py gunicorn.conf.py pyproject.toml .env.example blueprints services "$app/"
 sed -i "s/^version = .*/version = \"$VERSION\"/" "$app/pyproject.toml"
 cp requirements/runtime.lock "$app/requirements/"
-cp scripts/make_venv.py scripts/make_env.py scripts/is_serving.py scripts/postgres_schema.py "$app/scripts/"
+cp scripts/make_venv.py scripts/make_env.py scripts/is_serving.py scripts/postgres_schema.py scripts/database_address.sh "$app/scripts/"
 install -m 755 packaging/deb/downgrade "$app/packaging/"
 touch "$app/packaging/DEB" # by which the program knows how its commands are typed
 find "$app" -name __pycache__ -prune -exec rm -rf {} +

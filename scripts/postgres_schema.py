@@ -1,6 +1,8 @@
 """Puts a copy of PostgreSQL's database in place of what is there, which is kept in another schema.
 
-    postgres_schema.py replace NAME DUMP   what is there goes into the schema NAME, then pg_restore
+    postgres_schema.py check DUMP          whether the database answers and the programs can do it
+    postgres_schema.py wait                until no delivery worker is at work
+    postgres_schema.py replace NAME DUMP   what is there goes into the schema NAME, then the dump
     postgres_schema.py take-back NAME      the contents of the schema NAME are in their place again
 
 For the downgrade: an older version refuses a database that a newer one has brought up to date. The
@@ -11,11 +13,12 @@ The server must be stopped on every node. ``take-back`` without the schema NAME 
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from services.store.maintenance.postgres_programs import ProgramFailed, run
+from services.store.maintenance.postgres_programs import ProgramFailed, restore, run
 
 SILENT_SECONDS = 20  # a worker that is silent for so long has ended
 WAIT_SECONDS = 60
@@ -43,32 +46,33 @@ END $$;
 
 
 def main() -> None:
-    """Run one of the two; exit code 1 with the reason if it fails."""
+    """Run one of them; exit code 1 with the reason if it fails."""
     address = os.environ["DATABASE_URL"]
-    action, name = sys.argv[1:3]
+    actions: dict[str, Callable[..., None]] = {
+        "check": check,
+        "wait": wait,
+        "replace": replace,
+        "take-back": take_back,
+    }
     try:
-        if action == "replace":
-            replace(address, name, sys.argv[3])
-        else:
-            take_back(address, name)
+        actions[sys.argv[1]](address, *sys.argv[2:])
     except ProgramFailed as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit("Interrupted.")
+
+
+def check(address: str, dump: str) -> None:
+    """Ask for what ``replace`` needs, and change nothing. Raises ``ProgramFailed``."""
+    query(address, "SELECT 1")
+    run("pg_restore", "--list", dump, address=address)
 
 
 def replace(address: str, name: str, dump: str) -> None:
     """Move what is there into the schema ``name``, and restore a dump in its place."""
-    wait_for_workers(address)
     schema = query(address, "SELECT current_schema()")
     query(address, f"{BEGIN} CREATE SCHEMA {name}; {moved(schema, name)} COMMIT;")
-    run(
-        "pg_restore",
-        "--no-owner",
-        "--exit-on-error",
-        "--single-transaction",
-        f"--dbname={query(address, 'SELECT current_database()')}",
-        dump,
-        address=address,
-    )
+    restore(address, Path(dump))
     # They ended when the older version was stopped, though the copy may be some seconds old.
     query(address, "DELETE FROM workers")
 
@@ -86,7 +90,7 @@ def take_back(address: str, name: str) -> None:
     )
 
 
-def wait_for_workers(address: str) -> None:
+def wait(address: str) -> None:
     """Wait until no delivery worker is at work. Raises ``ProgramFailed``."""
     silent = f"SELECT coalesce(extract(epoch FROM now()) - max(seen_at) > {SILENT_SECONDS}, true)"
     end = time.monotonic() + WAIT_SECONDS

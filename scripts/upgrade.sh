@@ -15,14 +15,12 @@ fail() {
 }
 [ -e .git ] || fail "This is no clone of Textbridge. See docs/install.md for how this installation is upgraded."
 [ -x .venv/bin/flask ] || fail "Textbridge is not installed here yet: run make install."
-variable() { sed -n "s/^ *$1 *= *[\"']\{0,1\}\([^\"'#]*\).*/\1/p" "${ENV_FILE:-.env}" | sed 's/ *$//' | tail -n 1; }
-storage=$(variable STORAGE_PATH)
+. scripts/database_address.sh
+env_file=${ENV_FILE:-.env}
+storage=$(env_value "$env_file" STORAGE_PATH)
 storage=$(readlink -m "${storage:-storage}")
 [ -d "$storage" ] || fail "There is no storage folder $storage: nothing was ever started here. Run git pull, then make run."
-database=$(variable DATABASE_URL) # PostgreSQL; empty: SQLite in the storage folder
-database_file=$(variable DATABASE_URL_FILE)
-[ -n "$database" ] || [ -z "$database_file" ] || database=$(cat "$database_file")
-case $database in postgres*://*) ;; *) database= ;; esac # such as “null”
+database=$(database_address "$env_file")
 owner=$(stat -c %U "$storage")
 backups=${BACKUPS:-$storage-backups}
 
@@ -49,28 +47,35 @@ if [ "${1:-}" = --back ]; then
       fail "psql and pg_restore are needed. Debian and Ubuntu: apt install postgresql-client"
   fi
   require_unchanged
-  served=
+  [ -z "$database" ] || postgres_schema check "$copy/textbridge.dump" || fail "Nothing was changed or stopped."
+  served= start="make run"
   if is_service; then
-    served=yes
+    served=yes start="systemctl start textbridge"
     systemctl stop textbridge
   fi
   if is_serving; then
     fail "The server runs. Stop it first (Ctrl-C where make run was typed)."
+  fi
+  if [ -n "$database" ]; then
+    postgres_schema wait ||
+      fail "Nothing was changed, but the server is stopped. Start it: $start"
   fi
   now=$(date +%Y%m%d-%H%M%S)
   newer=$storage.newer-$now
   schema=before_downgrade_${now/-/_}
   undo() {
     trap - EXIT
+    trap '' INT HUP TERM
     git checkout --quiet "$here" && install_version || true
-    if [ -n "$database" ] && ! postgres_schema take-back "$schema"; then
-      fail "The downgrade failed, see above, and so did the way back: what the newer version had is in the schema $schema of the database and in $newer. The server is stopped."
-    fi
+    lost=
+    [ -z "$database" ] || postgres_schema take-back "$schema" || lost=yes
     if [ -d "$newer" ]; then
       rm -rf "$storage"
       mv "$newer" "$storage"
     fi
-    fail "The downgrade failed, see above. Program and messages are as they were, and the server is stopped. Start it: ${served:+systemctl start textbridge}${served:-make run}"
+    [ -z "$lost" ] || fail "The downgrade failed, see above. Program and storage folder are as they were, but the database may not be: \
+if it has a schema $schema, what the newer version had is in there. The server is stopped. Once the database answers, run make downgrade again."
+    fail "The downgrade failed, see above. Program and messages are as they were, and the server is stopped. Start it: $start"
   }
   trap undo EXIT
   mv "$storage" "$newer"
@@ -110,7 +115,7 @@ fi
 install -d -m 700 -o "$owner" "$backups" || fail "Name another folder for the copy: make upgrade BACKUPS=/path"
 as_owner .venv/bin/flask backup "$backups"
 copy=$(ls -d "$backups"/textbridge-* | tail -n 1)
-if [ -n "$database" ] && [ ! -f "$copy/textbridge.dump" ]; then
+if [ ! -f "$copy/textbridge.db" ] && [ ! -f "$copy/textbridge.dump" ]; then
   fail "The messages are in PostgreSQL and not in the copy, as pg_dump is not installed here. Nothing was upgraded. Install it (apt install postgresql-client), then make upgrade again."
 fi
 

@@ -1,5 +1,8 @@
 """``flask backup``: whole, private, never over another file."""
 
+import errno
+import fcntl
+import os
 import sqlite3
 import stat
 import subprocess
@@ -115,6 +118,39 @@ def test_a_backup_that_fails_leaves_nothing_behind(terminal: Terminal, tmp_path:
     assert list(folder.iterdir()) == []
 
 
+def test_a_backup_whose_folder_another_one_takes_is_not_made(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    lock = fcntl.flock
+
+    def late(handle: int, how: int) -> None:
+        taken.append(os.open(f"/proc/self/fd/{handle}", os.O_RDONLY))
+        lock(taken[-1], fcntl.LOCK_EX)
+        lock(handle, how)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", late)
+        told = terminal.flask("backup", str(tmp_path / "copies"), code=1).stderr
+    assert "Another backup begins" in told
+    assert list((tmp_path / "copies").iterdir()) == []
+    for handle in taken:
+        os.close(handle)
+    assert "Everything was copied" in terminal.flask("backup", str(tmp_path / "copies")).stdout
+
+
+def test_a_backup_on_a_file_system_without_locks_is_made(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("services.store.maintenance.backup.fcntl.flock", refuse)
+        done = terminal.flask("backup", str(tmp_path / "copies"))
+    assert "Everything was copied" in done.stdout
+
+
 def test_a_backup_of_postgresql_has_its_database_too(
     make_terminal: Callable[..., Terminal],
     postgres_url: str,
@@ -154,6 +190,7 @@ def test_a_backup_of_postgresql_that_fails_leaves_nothing_and_no_password(
     monkeypatch.setenv("CALLED", str(tmp_path / "called"))
     told = big.flask("backup", str(tmp_path / "copies"), code=1).stderr
     assert "pg_dump: aborting because of server version mismatch" in told
+    assert "flask backup --no-dump" in told
     assert list((tmp_path / "copies").iterdir()) == []
     password, line = (tmp_path / "called").read_text().splitlines()
     assert password == f"s3cret@ {postgres_url.rpartition('/')[2]}"

@@ -272,7 +272,7 @@ def test_a_downgrade_with_postgresql_that_fails_leaves_everything_as_it_was(
     run(clone, "devices", "add", "201", "--name", "later")
     (dump,) = (clone / "storage-backups").glob("textbridge-*/textbridge.dump")
     whole = dump.read_bytes()
-    for damaged, left in ((whole[: len(whole) // 2], None), (whole, dump.parent / "media")):
+    for damaged, left in ((whole[:-100], None), (whole, dump.parent / "media")):
         dump.write_bytes(damaged)
         if left is not None:  # the database is restored, and then the rest fails
             left.rename(dump.parent / "elsewhere")
@@ -284,6 +284,9 @@ def test_a_downgrade_with_postgresql_that_fails_leaves_everything_as_it_was(
         assert names(clone) == ["kept", "later"]
         assert schemas(clone) == {"public": 2}
     (dump.parent / "elsewhere").rename(dump.parent / "media")
+    dump.write_bytes(whole[:100])
+    assert "Nothing was changed or stopped" in script(clone, "--back").stderr
+    dump.write_bytes(whole)
     dump.rename(dump.with_suffix(".away"))
     assert "has no textbridge.dump" in script(clone, "--back").stderr
     dump.with_suffix(".away").rename(dump)

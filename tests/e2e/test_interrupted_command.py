@@ -115,6 +115,7 @@ def test_a_backup_that_is_ended_ends_pg_dump_too(
 def test_a_copy_of_attachments_that_is_ended_goes_on(tmp_path: Path, number: int) -> None:
     count = 600
     with S3Server() as bucket:
+        bucket.delay = 0.01  # the bar appears after a second
         server = Server(tmp_path / "storage", bucket.env)
         server.storage.mkdir(mode=0o700)
         for each in range(count):
@@ -124,6 +125,7 @@ def test_a_copy_of_attachments_that_is_ended_goes_on(tmp_path: Path, number: int
         assert "Interrupted after " in shown
         assert "What was copied stays so." in shown
         assert "Traceback" not in shown
+        bucket.delay = 0.0
         there = len(bucket.objects)
         assert 0 < there < count
         done = server.flask("media", "copy", "--json")

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class S3Server(Serving):
         self.broken: Fault | None = None
         self.calls: list[tuple[str, str]] = []
         self.refused: list[str] = []
+        self.delay = 0.0  # seconds before each answer
         self.may_list = True  # without, AWS answers 403 where it could answer 404
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._released = threading.Event()
@@ -123,6 +125,7 @@ class S3Server(Serving):
 
     def _serve(self, handler: BaseHTTPRequestHandler, headers: dict[str, str], body: bytes) -> None:
         status, code, answer, more = self._answer(handler.command, handler.path, headers, body)
+        time.sleep(self.delay)
         if code:
             self.refused.append(code)
             answer = f"<?xml version='1.0'?><Error><Code>{code}</Code></Error>".encode()

@@ -28,6 +28,8 @@ from services.store.database.writer import unwell
 from services.store.maintenance import postgres_programs
 
 PAGES = 2_000  # of one step: 8 MB
+ANOTHER_BEGINS = "Another backup begins in this folder. Run the command again."
+WITHOUT_DUMP = "To copy everything but the database: flask backup --no-dump"
 _LEFT = ".textbridge-*.part"  # folders of runs that were interrupted, or are not done yet
 _COUNTS = {
     "messages": "SELECT count(*) FROM messages",
@@ -181,24 +183,31 @@ def _with_copied_media(folder: Path, unfinished: Path) -> Iterator[None]:
                     other.unlink()
         if not unfinished.exists():
             unfinished.mkdir(mode=0o700)
-            locks.enter_context(_locked(unfinished))
+            # Another run that begins now may take a folder without a lock for one that was left.
+            if locks.enter_context(_locked(unfinished)) is False or not unfinished.exists():
+                raise StorageUnwell(ANOTHER_BEGINS)
         yield
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a folder; false if another process has it, or it cannot be locked."""
+def _locked(folder: Path) -> Iterator[bool | None]:
+    """Hold the lock of a folder; false if another process has it or it is gone.
+
+    It is ``None`` where the file system has no locks.
+    """
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         yield False
         return
+    is_ours: bool | None = True
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_ours = True
-        except OSError:
+        except BlockingIOError:
             is_ours = False
+        except OSError:
+            is_ours = None
         yield is_ours
     finally:
         os.close(handle)
@@ -260,7 +269,7 @@ def _dump(engine: Engine, target: Path) -> None:
     try:
         postgres_programs.dump(address, target)
     except postgres_programs.ProgramFailed as error:
-        raise StorageUnwell(f"The database cannot be copied. {error}") from None
+        raise StorageUnwell(f"The database cannot be copied. {error} {WITHOUT_DUMP}") from None
     _flush(target)
 
 

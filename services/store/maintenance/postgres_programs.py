@@ -6,10 +6,14 @@ the password in their environment.
 """
 
 import os
+import re
 import shutil
 import subprocess
+import tempfile
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import IO
+from urllib.parse import parse_qsl, unquote
 
 DUMP = "textbridge.dump"
 SET_ASIDE = "before_downgrade_"  # prefix of schemas with what a newer version has kept
@@ -29,6 +33,15 @@ _VARIABLES = {
     "gssencmode": "PGGSSENCMODE",
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
+# As SQLAlchemy reads it: a password may have any character but @, and a folder's name its capitals.
+_ADDRESS = re.compile(
+    r"[\w+]+://(?:(?P<user>[^:/@]*)(?::(?P<password>[^@]*))?@)?"
+    r"(?:\[(?P<ipv6>[^\]/?]+)\]|(?P<host>[^\[\]:/?]*))(?::(?P<port>[0-9]*))?"
+    r"(?:/(?P<dbname>[^?]*))?(?:\?(?P<more>.*))?",
+    re.ASCII,
+)
+# pg_restore 17 and later write it for every server, and servers before 17 refuse it.
+_OF_LATER_SERVERS = b"SET transaction_timeout = 0;\n"
 
 
 class ProgramFailed(Exception):
@@ -42,30 +55,26 @@ def is_installed(program: str) -> bool:
 
 def variables(address: str) -> dict[str, str]:
     """The address of a database as the variables that PostgreSQL's programs read."""
-    parts = urlsplit(address)
-    try:
-        port = str(parts.port or "")
-    except ValueError:
-        raise ProgramFailed("The port in the address of the database cannot be read.") from None
+    parts = _ADDRESS.fullmatch(address)
+    if parts is None:
+        raise ProgramFailed("The address of the database cannot be read.")
     given = {
-        "host": unquote(parts.hostname or ""),
-        "port": port,
-        "user": unquote(parts.username or ""),
-        "password": unquote(parts.password or ""),
-        "dbname": unquote(parts.path.lstrip("/")),
-        **dict(parse_qsl(parts.query)),
+        "host": parts["host"] or parts["ipv6"],
+        "port": parts["port"],
+        "user": unquote(parts["user"] or ""),
+        "password": unquote(parts["password"] or ""),
+        "dbname": parts["dbname"],
+        **dict(parse_qsl(parts["more"] or "")),
     }
     return {_VARIABLES[key]: text for key, text in given.items() if text and key in _VARIABLES}
 
 
 def run(program: str, *arguments: str, address: str, words: str = "") -> str:
     """Run a program with ``words`` as its input; returns its output. Raises ``ProgramFailed``."""
-    # The rest of the environment is handed on: PATH, and HOME with its .pgpass.
-    environment = {**os.environ, **variables(address)}  # noqa: TID251
     try:
         done = subprocess.run(  # noqa: S603 - programs and arguments are of this package
             [program, *arguments],
-            env=environment,
+            env=_environment(address),
             input=words,
             capture_output=True,
             text=True,
@@ -73,9 +82,7 @@ def run(program: str, *arguments: str, address: str, words: str = "") -> str:
             check=False,
         )
     except FileNotFoundError:
-        raise ProgramFailed(
-            f"{program} is not installed. Debian and Ubuntu: apt install postgresql-client"
-        ) from None
+        raise _absent(program) from None
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise ProgramFailed(f"{program}: {' '.join(said[-3:])}")
@@ -92,4 +99,65 @@ def dump(address: str, target: Path) -> None:
         f"--exclude-schema={SET_ASIDE}*",
         f"--file={target}",
         address=address,
+    )
+
+
+def restore(address: str, source: Path) -> None:
+    """Restore a dump in one transaction. Raises ``ProgramFailed``; then nothing was restored."""
+    read = ("pg_restore", "--no-owner", "--exit-on-error", "--file=-", str(source))
+    write = ("psql", "--no-psqlrc", "--quiet", "--output=/dev/null", "--set=ON_ERROR_STOP=1")
+    with tempfile.TemporaryFile() as errors:
+        with (
+            _started(*read, address=address, errors=errors, stdout=subprocess.PIPE) as reader,
+            _started(*write, address=address, errors=errors, stdin=subprocess.PIPE) as writer,
+            suppress(BrokenPipeError),  # it has ended, and has said why
+        ):
+            _hand_over(reader, writer)
+        if reader.returncode or writer.returncode:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip().splitlines()
+            raise ProgramFailed(f"The copy cannot be restored. {' '.join(said[:3])}")
+
+
+def _hand_over(reader: subprocess.Popen[bytes], writer: subprocess.Popen[bytes]) -> None:
+    # Without COMMIT, if the reader fails or this is interrupted, nothing is restored.
+    if reader.stdout is None or writer.stdin is None:
+        raise AssertionError
+    with reader.stdout, writer.stdin:
+        writer.stdin.write(b"BEGIN;\n")
+        for line in reader.stdout:
+            if line != _OF_LATER_SERVERS:
+                writer.stdin.write(line)
+        if reader.wait() == 0:
+            writer.stdin.write(b"COMMIT;\n")
+
+
+def _started(
+    program: str,
+    *arguments: str,
+    address: str,
+    errors: IO[bytes],
+    stdin: int | None = None,
+    stdout: int | None = None,
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(  # noqa: S603 - programs and arguments are of this package
+            [program, *arguments],
+            env=_environment(address),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=errors,
+        )
+    except FileNotFoundError:
+        raise _absent(program) from None
+
+
+def _environment(address: str) -> dict[str, str]:
+    # The rest of the environment is handed on: PATH, and HOME with its .pgpass.
+    return {**os.environ, **variables(address)}  # noqa: TID251
+
+
+def _absent(program: str) -> ProgramFailed:
+    return ProgramFailed(
+        f"{program} is not installed. Debian and Ubuntu: apt install postgresql-client"
     )
