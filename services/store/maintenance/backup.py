@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.config.storage_layout import DATABASE, KEY, MEDIA, SETTINGS
+from services.core.commands import flask_command
 from services.core.errors import StorageUnwell
 from services.core.progress import Progress, silent
 from services.store import settings_row
@@ -29,7 +30,6 @@ from services.store.maintenance import postgres_programs
 
 PAGES = 2_000  # of one step: 8 MB
 ANOTHER_BEGINS = "Another backup begins in this folder. Run the command again."
-WITHOUT_DUMP = "To copy everything but the database: flask backup --no-dump"
 _LEFT = ".textbridge-*.part"  # folders of runs that were interrupted, or are not done yet
 _COUNTS = {
     "messages": "SELECT count(*) FROM messages",
@@ -269,7 +269,8 @@ def _dump(engine: Engine, target: Path) -> None:
     try:
         postgres_programs.dump(address, target)
     except postgres_programs.ProgramFailed as error:
-        raise StorageUnwell(f"The database cannot be copied. {error} {WITHOUT_DUMP}") from None
+        remedy = f"To copy everything but the database: {flask_command('backup --no-dump')}"
+        raise StorageUnwell(f"The database cannot be copied. {error} {remedy} FOLDER") from None
     _flush(target)
 
 
