@@ -26,14 +26,15 @@ def test_the_list_shows_one_number_or_what_is_unread(phone: Open, world: World) 
     world.text(sales, "to sales", to=SALES)
     for peer in (desk, sales):
         row(page, spoken(peer)).locator(".count").wait_for()
-    assert row(page, spoken(sales)).locator(".row-own").text_content() == "Sales"
+    own = row(page, spoken(sales)).locator(".row-own")
+    eventually(lambda: own.text_content() == "Sales")
     chip(page, "Sales, 1 unread").click()
     assert chip(page, "Sales").get_attribute("aria-pressed") == "true"
     row(page, spoken(desk)).wait_for(state="detached")
-    assert names(page) == [spoken(sales)]
+    eventually(lambda: names(page) == [spoken(sales)])
     assert page.locator("#conversations .row-own:visible").count() == 0
     chip(page, "Unread").click()
-    assert set(names(page)) == {spoken(desk), spoken(sales)}
+    eventually(lambda: set(names(page)) == {spoken(desk), spoken(sales)})
     enter(page, spoken(sales))
     chip(page, "Unread, 1").wait_for()
     assert spoken(sales) in names(page)  # while it is open
@@ -43,7 +44,7 @@ def test_the_list_shows_one_number_or_what_is_unread(phone: Open, world: World) 
     page.evaluate("location.hash = '#/'")
     page.get_by_text("Nothing unread").wait_for()
     chip(page, "All").click()
-    assert {spoken(desk), spoken(sales)} <= set(names(page))
+    eventually(lambda: {spoken(desk), spoken(sales)} <= set(names(page)))
 
 
 def test_a_chip_brings_conversations_that_are_not_here_yet(phone: Open, world: World) -> None:
