@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import requests
 
 from tests.server import Server
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, eventually
 
 
 def test_the_calls_are_shown_and_can_be_tried(
@@ -37,19 +37,27 @@ def test_the_calls_are_shown_and_can_be_tried(
 
 def test_the_page_is_dark_where_the_browser_is(open_page: Callable[..., Any]) -> None:
     page = open_page("/api/docs", color_scheme="dark")
-    page.locator(".opblock").first.wait_for()
-    brightness = """() => ["body", "header", "#api .info .title", "#api .renderedMarkdown p"]
-        .map((selector) => document.querySelector(selector))
-        .map((node, place) => getComputedStyle(node)[place ? "color" : "backgroundColor"])
-        .map((colour) => colour.match(/\\d+/g).slice(0, 3).map(Number))
-        .map(([red, green, blue]) => (red + green + blue) / 3)"""
-    ground, *inks = page.evaluate(brightness)
-    assert ground < 60
-    assert min(inks) > 180
+    page.locator("#api .renderedMarkdown p").first.wait_for()
+    # Colours may fade into each other for a moment.
+    eventually(lambda: _shades(page)["ground"] < 60 and min(_shades(page)["inks"]) > 180)
     page.emulate_media(color_scheme="light")
-    ground, *inks = page.evaluate(brightness)
-    assert ground == 255
-    assert max(inks) < 90
+    eventually(lambda: _shades(page)["ground"] == 255 and max(_shades(page)["inks"]) < 90)
+
+
+def _shades(page: Any) -> dict[str, Any]:
+    """How bright the ground and the words of the page are, from 0 to 255."""
+    found: dict[str, Any] = page.evaluate(
+        """() => {
+          const shade = (selector, property) => {
+            const colour = getComputedStyle(document.querySelector(selector))[property];
+            return colour.match(/\\d+/g).slice(0, 3).reduce((sum, one) => sum + Number(one), 0) / 3;
+          };
+          const words = ["header", "#api .info .title", "#api .renderedMarkdown p"];
+          const inks = words.map((one) => shade(one, "color"));
+          return { ground: shade("body", "backgroundColor"), inks };
+        }"""
+    )
+    return found
 
 
 def test_an_address_cannot_name_another_document(open_page: Callable[..., Any]) -> None:
