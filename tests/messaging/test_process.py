@@ -146,5 +146,5 @@ def test_a_quarantined_call_is_read_once_the_cause_is_gone(
     monkeypatch.setattr(provider, "parse", lambda _call: newer)
     assert [outcome for outcome, _ in gateway.replay.replay(row.id)] == ["received"]
     assert gateway.store.read(quarantine.waiting) == []
-    with pytest.raises(RequestRefused, match="no such call"):
+    with pytest.raises(RequestRefused, match="no such unreadable carrier message"):
         gateway.replay.replay(row.id)
