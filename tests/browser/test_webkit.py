@@ -110,6 +110,7 @@ def _connected(address: str) -> WebKit | None:
 
 def test_the_first_story_in_webkit(webkit: WebKit, server: Server) -> None:
     world = World(server)
+    before = _paired(world)
     peer, other = world.peer(), world.peer()
     world.text(peer, "", media=("/sandbox/static/bridge.jpg",))
     world.text(peer, "Are you open on Saturday?")
@@ -144,9 +145,10 @@ def test_the_first_story_in_webkit(webkit: WebKit, server: Server) -> None:
     webkit.click("dialog button", "Sign out")
     webkit.click("dialog.question button", "Sign out")
     webkit.find("#code")
-    eventually(lambda: not _is_paired(world))
+    eventually(lambda: _paired(world) == before, what="the sign-out")
     world.store.close()
 
 
-def _is_paired(world: World) -> bool:
-    return any(d["name"] != "Other" for d in world.api("GET", "/devices")["items"])
+def _paired(world: World) -> set[str]:
+    """The devices of extension 201."""
+    return {device["id"] for device in world.api("GET", "/devices")["items"]}

@@ -63,8 +63,11 @@ class Drafts extends EventTarget {
     this.#waiting.delete(key);
     if (this.#isOver) return;
     const draft = this.#drafts.get(key);
-    this.#changed();
-    await (draft ? db.set(PREFIX + key, draft) : db.remove("settings", PREFIX + key));
+    try {
+      await (draft ? db.set(PREFIX + key, draft) : db.remove("settings", PREFIX + key));
+    } finally {
+      this.#changed(); // only now: what the list shows is still there after a reload
+    }
     this.#windows.postMessage(key);
   }
 
