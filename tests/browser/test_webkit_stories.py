@@ -11,6 +11,12 @@ from tests.server import UNLIMITED, Server, running_server
 from tests.waiting import eventually
 
 FIELD = ".composer textarea"
+STORED_DRAFTS = """return new Promise((resolve) => {
+  indexedDB.open("textbridge-phone").onsuccess = ({ target }) => {
+    const keys = target.result.transaction("settings").objectStore("settings").getAllKeys();
+    keys.onsuccess = () => resolve(keys.result.filter((key) => key.startsWith("draft ")));
+  };
+});"""
 NAMES = """return [...document.querySelectorAll("#conversations .row-name")]
   .filter((one) => one.checkVisibility()).map((one) => one.textContent);"""
 
@@ -56,6 +62,7 @@ def test_a_draft_survives_a_reload(phone: WebKit, world: World) -> None:
     phone.find(FIELD, f"Message to {spoken(second)}")
     assert written(phone) == ""
     phone.find("a.row-link", "Draft: Half of a sen")
+    eventually(lambda: phone.run(STORED_DRAFTS))  # a page that is left at once stores nothing
     phone.open(f"{world.server.url}/phone/")
     phone.click("a.row-link", "Draft: Half of a sen")
     phone.find(FIELD, f"Message to {spoken(first)}")
