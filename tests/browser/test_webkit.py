@@ -59,7 +59,16 @@ class WebKit:
         return str(eventually(lambda: self.run(NAMED, selector, name), what=what)[ELEMENT])
 
     def click(self, selector: str, name: str = "") -> None:
+        """Click an element once it stands still: the driver does not wait for what slides in."""
         found = self.find(selector, name)
+        places: list[Any] = [None]
+
+        def stands_still() -> bool:
+            place = "const { x, y } = arguments[0].getBoundingClientRect(); return [x, y];"
+            places.append(self.run(place, {ELEMENT: found}))
+            return bool(places[-1] == places[-2])
+
+        eventually(stands_still)
         self._ask(f"{self._session}/element/{found}/click", {})
 
     def write(self, selector: str, text: str, name: str = "") -> None:
