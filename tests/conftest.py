@@ -27,7 +27,7 @@ MARKERS = {
     "tests.e2e": pytest.mark.processes,
     "tests.torture": pytest.mark.faults,
 }
-# Tests with these markers are tried up to three times; the summary names each test that needed it.
+# Tests with these markers are tried once more; the summary names each test that needed it.
 TRIED_AGAIN = ("browser", "processes", "faults")
 
 
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of whole packages, and those that are tried again.
+    """Mark the tests of whole packages, and those that are tried once more.
 
     Raises ``UsageError`` where a module that was collected has let gevent patch the process: its
     threads would be greenlets, which wait for ever for what is not patched.
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if f"{name}.".startswith(f"{prefix}."):
                 item.add_marker(marker)
         if any(map(item.get_closest_marker, TRIED_AGAIN)):
-            item.add_marker(pytest.mark.flaky(reruns=2))
+            item.add_marker(pytest.mark.flaky(reruns=1))
 
 
 @pytest.fixture(autouse=True)

@@ -61,7 +61,10 @@ def _replaced(target: Path) -> Iterator[TextIO]:
     path = target.resolve()
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:  # names the folder, not a file that nobody has typed
+            raise OSError(error.errno, error.strerror, str(path.parent)) from error
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             yield file
             file.flush()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.admin.conftest import ADMIN, PASSWORD
+from tests.browser.phone.conftest import world  # noqa: F401 - a fixture
 from tests.browser.phone.world import SALES, SETTINGS, World, spoken
 from tests.browser.test_webkit import WebKit, webkit  # noqa: F401 - a fixture
 from tests.server import UNLIMITED, Server, running_server
@@ -31,14 +32,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def world(server: Server) -> Iterator[World]:
-    """Everything around the app."""
-    world = World(server)
-    yield world
-    world.store.close()
-
-
 @pytest.fixture
 def phone(webkit: WebKit, world: World) -> WebKit:  # noqa: F811
     """The phone app, paired with extension 201."""
@@ -52,7 +45,7 @@ def written(browser: WebKit) -> str:
     return str(browser.run(f"return document.querySelector({FIELD!r}).value"))
 
 
-def test_a_draft_survives_a_reload(phone: WebKit, world: World) -> None:
+def test_a_draft_survives_a_reload(phone: WebKit, world: World) -> None:  # noqa: F811
     first, second = world.peer(), world.peer()
     for peer in (first, second):
         world.text(peer, "hi")
@@ -72,7 +65,7 @@ def test_a_draft_survives_a_reload(phone: WebKit, world: World) -> None:
     assert world.sent(first)["text"] == "Half of a sentence."
 
 
-def test_the_list_shows_one_number_or_what_is_unread(phone: WebKit, world: World) -> None:
+def test_the_list_shows_one_number_or_what_is_unread(phone: WebKit, world: World) -> None:  # noqa: F811
     desk, sales = world.peer(), world.peer()
     world.text(desk, "to the desk")
     world.text(sales, "to sales", to=SALES)
@@ -88,7 +81,7 @@ def test_the_list_shows_one_number_or_what_is_unread(phone: WebKit, world: World
     eventually(lambda: {spoken(desk), spoken(sales)} <= set(phone.run(NAMES)))
 
 
-def test_the_viewer_goes_from_picture_to_picture(phone: WebKit, world: World) -> None:
+def test_the_viewer_goes_from_picture_to_picture(phone: WebKit, world: World) -> None:  # noqa: F811
     peer = world.peer()
     for text in ("first", "second"):
         world.text(peer, text, media=("/sandbox/static/bridge.jpg",))
@@ -112,7 +105,7 @@ def test_the_viewer_goes_from_picture_to_picture(phone: WebKit, world: World) ->
     phone.find(".message", "second")
 
 
-def test_a_contact_gets_a_name_and_is_found_by_it(phone: WebKit, world: World) -> None:
+def test_a_contact_gets_a_name_and_is_found_by_it(phone: WebKit, world: World) -> None:  # noqa: F811
     peer = world.peer()
     world.text(peer, "Who am I?")
     phone.click("a.row-link", spoken(peer))

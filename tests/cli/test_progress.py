@@ -354,6 +354,13 @@ def test_json_has_no_progress_beside_it(
         assert "3 of 3 attachments" in shop.flask("media", "copy").stderr
 
 
+def test_an_export_into_a_folder_that_is_not_there_names_the_folder(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    told = terminal.flask("messages", "export", str(tmp_path / "no" / "x.csv"), code=1).stderr
+    assert f"{tmp_path / 'no'}: No such file or directory." in told
+
+
 @pytest.mark.usefixtures("usual_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_export_leaves_the_file_of_before_or_none(
