@@ -54,6 +54,14 @@ class Clock:
         return self.now
 
 
+def attachments(storage: Path, count: int) -> list[str]:
+    """Put small files where attachments are stored; returns their ids."""
+    ids = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(count)]
+    for file_id in ids:
+        Folder(storage / "media").put(file_id, [b"GIF89a"], 100)
+    return ids
+
+
 def test_a_log_gets_a_line_now_and_then_with_what_is_left() -> None:
     stream, clock = Stream(terminal=False), Clock()
     display = ProgressDisplay(stream, clock)
@@ -225,9 +233,7 @@ def test_a_backup_says_how_far_it_is_and_is_whole_in_small_steps(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backup, "PAGES", 7)
-    for count in range(3):
-        file_id = f"00000000-0000-0000-0000-00000000000{count}"
-        Folder(tmp_path / "media").put(file_id, [b"GIF89a"], 100)
+    attachments(tmp_path, 3)
     inbound(terminal.gateway, "keep me")
     told = terminal.flask("backup", str(tmp_path / "copies")).stderr
     assert "database pages" in told
@@ -243,9 +249,7 @@ def test_an_interrupted_backup_does_not_copy_attachments_again(
     terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     inbound(terminal.gateway, "keep me")
-    ids = [f"00000000-0000-0000-0000-00000000000{count}" for count in range(4)]
-    for file_id in ids:
-        Folder(tmp_path / "media").put(file_id, [b"GIF89a"], 100)
+    ids = attachments(tmp_path, 4)
     copied: list[str] = []
     whole = backup.copy_file
 
@@ -345,9 +349,7 @@ def test_an_interrupted_prune_goes_on_where_it_was(
 def test_json_has_no_progress_beside_it(
     make_terminal: Callable[..., Terminal], tmp_path: Path
 ) -> None:
-    for count in range(3):
-        file_id = f"00000000-0000-4000-8000-00000000000{count}"
-        Folder(tmp_path / "media").put(file_id, [b"GIF89a"], 100)
+    attachments(tmp_path, 3)
     with S3Server() as server:
         shop = make_terminal(NUMBER_ENTRY, **server.env)
         assert "attachments" not in shop.flask("media", "copy", "--json").stderr
